@@ -1,0 +1,239 @@
+//! The files as they are written. Their JSON Schemas are made from these types.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use dualrun_core::{
+    ChangeId, Criticality, Phase, PipelineId, Stage,
+    align::AlignRule,
+    input::{InputDecl, Side},
+    parameter::ParameterType,
+    result::ResultDecl,
+};
+use jiff::civil::Date;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+use crate::plan::{Applies, Bounds, ChangeClass, Direction};
+
+/// The pattern of ids, as `dualrun_core::ids` checks them.
+pub(crate) const ID: &str = "^[A-Za-z0-9._-]+$";
+
+/// `mapping.toml`: one pipeline of dualrun.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dualrun mapping")]
+pub(crate) struct RawMapping {
+    /// The version of the format: 1.
+    #[expect(dead_code, reason = "checked on the tree before the file is read")]
+    pub(crate) version: u32,
+    /// Who and what.
+    pub(crate) pipeline: RawPipeline,
+    /// What the calculations read.
+    #[serde(default)]
+    pub(crate) input: Vec<InputDecl>,
+    /// What the calculations yield.
+    pub(crate) result: ResultDecl,
+    /// Types of the parameters that the calculations are given by methodology changes.
+    #[serde(default)]
+    pub(crate) parameters: BTreeMap<String, ParameterType>,
+    /// The legacy calculation.
+    pub(crate) legacy: RawCalculation,
+    /// The new calculation.
+    pub(crate) new: RawCalculation,
+    /// Normalisations before the comparison, in this order.
+    #[serde(default)]
+    pub(crate) align: Vec<AlignRule>,
+    /// Data checks on a side's result.
+    #[serde(default)]
+    pub(crate) check: Vec<RawCheck>,
+}
+
+/// Who and what.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawPipeline {
+    /// Its id, the name of its folder.
+    #[schemars(with = "String", extend("pattern" = ID))]
+    pub(crate) id: PipelineId,
+    /// A title for people.
+    pub(crate) title: String,
+    /// Who answers for it.
+    pub(crate) owner: String,
+    /// 1 validation, 2 main migration, 3 final migration.
+    #[schemars(with = "u8", extend("minimum" = 1, "maximum" = 3))]
+    pub(crate) phase: Phase,
+    /// The stage at which it starts; it moves by gates afterwards.
+    pub(crate) stage: Stage,
+    /// How much harm a wrong figure does.
+    pub(crate) criticality: Criticality,
+    /// `scope-1`, `scope-2`, `scope-3` or any other grouping.
+    #[serde(default)]
+    pub(crate) scope: Option<String>,
+    /// Legacy assets that it keeps alive.
+    #[serde(default)]
+    pub(crate) legacy_assets: Vec<String>,
+    /// Whether its differences set the exit code, whatever its stage is.
+    #[serde(default)]
+    pub(crate) enforce: Option<bool>,
+}
+
+/// A calculation.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCalculation {
+    /// What computes it.
+    #[expect(dead_code, reason = "one engine so far; any other is refused on the tree")]
+    pub(crate) engine: Engine,
+    /// SQL files beside the mapping. Each is a table named after its file without number and extension; the last
+    /// is the result.
+    pub(crate) models: Vec<String>,
+}
+
+/// What computes a calculation.
+#[derive(Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Engine {
+    /// SQL over the declared inputs.
+    Sql,
+}
+
+/// A data check.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawCheck {
+    /// The side whose result is checked.
+    pub(crate) side: Side,
+    /// A sentence for people.
+    pub(crate) name: String,
+    /// A query over the table `result` that counts what is wrong; must give 0.
+    pub(crate) sql: String,
+}
+
+/// `methodology/*.toml`: one methodology change of dualrun.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "dualrun methodology change")]
+pub(crate) struct RawChange {
+    /// The version of the format: 1.
+    #[expect(dead_code, reason = "checked on the tree before the file is read")]
+    pub(crate) version: u32,
+    /// Its id.
+    #[schemars(with = "String", extend("pattern" = ID))]
+    pub(crate) id: ChangeId,
+    /// A title for people.
+    pub(crate) title: String,
+    /// What kind of change it is.
+    pub(crate) class: ChangeClass,
+    /// Who proposed it; may not approve it.
+    pub(crate) owner: String,
+    /// The first result day to which it applies.
+    #[schemars(with = "String", extend("format" = "date"))]
+    pub(crate) effective: Date,
+    /// From the effective date, or all periods.
+    #[serde(default = "from_effective")]
+    #[schemars(extend("default" = "from-effective"))]
+    pub(crate) applies: Applies,
+    /// Links and documents.
+    #[serde(default)]
+    pub(crate) reference: Vec<String>,
+    /// Why.
+    pub(crate) rationale: String,
+    /// The pipelines that it concerns.
+    pub(crate) pipelines: Vec<RawId>,
+    /// How it is switched.
+    #[serde(default)]
+    pub(crate) switch: Vec<RawSwitch>,
+    /// What it promises.
+    #[serde(default)]
+    pub(crate) expect: Vec<RawExpect>,
+}
+
+fn from_effective() -> Applies {
+    Applies::FromEffective
+}
+
+/// The id of a pipeline.
+#[derive(Deserialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(inline)]
+pub(crate) struct RawId(#[schemars(with = "String", extend("pattern" = ID))] pub(crate) PipelineId);
+
+/// One parameter that turns the change on and off.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawSwitch {
+    /// The pipelines in which it acts; all of the change where not given.
+    #[serde(default)]
+    pub(crate) pipelines: Option<Vec<RawId>>,
+    /// `new`: the new calculation under the old method. `legacy`: a fix in the legacy calculation.
+    #[serde(default = "new_side")]
+    #[schemars(extend("default" = "new"))]
+    pub(crate) side: Side,
+    /// The parameter of that side's calculation.
+    pub(crate) parameter: String,
+    /// Its value without the change.
+    pub(crate) legacy: RawValue,
+    /// Its value with the change.
+    pub(crate) new: RawValue,
+}
+
+fn new_side() -> Side {
+    Side::New
+}
+
+/// The value of a parameter, before its type is known.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub(crate) struct RawValue(serde_json::Value);
+
+impl RawValue {
+    /// The value as text, to be read by the declared type.
+    pub(crate) fn text(&self) -> String {
+        match &self.0 {
+            serde_json::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        }
+    }
+}
+
+impl JsonSchema for RawValue {
+    fn schema_name() -> Cow<'static, str> {
+        "ParameterValue".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A value of the type that the mapping declares for the parameter.",
+            "type": ["string", "number", "boolean"],
+        })
+    }
+}
+
+/// What the change promises for one measure.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawExpect {
+    /// The pipelines that it speaks of; all of the change where not given.
+    #[serde(default)]
+    pub(crate) pipelines: Option<Vec<RawId>>,
+    /// The measure.
+    pub(crate) measure: String,
+    /// Which way it moves the measure.
+    #[serde(default = "either")]
+    #[schemars(extend("default" = "either"))]
+    pub(crate) direction: Direction,
+    /// Bounds of the change's effect over the absolute legacy total, per customer.
+    #[serde(default)]
+    pub(crate) relative: Option<Bounds>,
+    /// The rows that it may move, as a SQL condition over the result row.
+    #[serde(default = "all_rows")]
+    pub(crate) r#where: String,
+}
+
+fn either() -> Direction {
+    Direction::Either
+}
+
+fn all_rows() -> String {
+    "true".to_owned()
+}

@@ -1,0 +1,208 @@
+//! `dualrun.toml`: layering of environments, `${VAR}`, and checks.
+
+use std::{collections::BTreeSet, path::Path as FilePath};
+
+use crate::{
+    DEFAULT_ENVIRONMENT,
+    diagnostic::Diagnostic,
+    document::Document,
+    schema,
+    settings::Settings,
+    text::did_you_mean,
+    tree::{Node, Path, Value, at},
+};
+
+/// What the settings file says, also where it has mistakes.
+pub(crate) struct SettingsRead {
+    pub(crate) settings: Option<Settings>,
+    /// The folder of the mappings; "." where it is not known.
+    pub(crate) mappings: String,
+    /// Names of the sources; `None` where the file cannot be read at all.
+    pub(crate) sources: Option<BTreeSet<String>>,
+    /// Ids of the declared legacy assets; `None` where the file cannot be read at all.
+    pub(crate) assets: Option<BTreeSet<String>>,
+    pub(crate) diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the settings of an environment.
+pub(crate) fn read(
+    file: &FilePath,
+    source: &str,
+    environment: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> SettingsRead {
+    let mut document = match Document::parse(file, source) {
+        Ok(document) => document,
+        Err(diagnostics) => {
+            return SettingsRead {
+                settings: None,
+                mappings: ".".to_owned(),
+                sources: None,
+                assets: None,
+                diagnostics,
+            };
+        }
+    };
+    // The layers of all environments are checked, the chosen one is used.
+    let whole = document.read::<serde_json::Value>(&schema::settings_file(), &[]);
+    let whole_errors = document.diagnostics.iter().any(Diagnostic::is_error);
+    layer(&mut document, environment);
+    let settings = if whole_errors {
+        // The file as a whole told; merged it would tell the same again.
+        None
+    } else {
+        substitute(&mut document, env);
+        let told = document.diagnostics.len();
+        let settings = document.read::<Settings>(&schema::settings(), &[]);
+        if let Some(settings) = &settings {
+            check(&mut document, settings);
+        }
+        let failed = document.diagnostics.iter().skip(told).any(Diagnostic::is_error);
+        settings.filter(|_| whole.is_some() && !failed)
+    };
+    let tree = &document.tree;
+    let mappings = tree.get("project").and_then(|p| p.get("mappings")).and_then(Node::text).unwrap_or(".");
+    let sources =
+        tree.get("source").and_then(Node::table).map(|t| t.keys().cloned().collect()).unwrap_or_default();
+    let ids = |n: &Node| n.get("id").and_then(Node::text).map(str::to_owned);
+    let assets = tree.get("asset").map(Node::list).unwrap_or_default().iter().filter_map(ids).collect();
+    SettingsRead {
+        settings,
+        mappings: mappings.to_owned(),
+        sources: Some(sources),
+        assets: Some(assets),
+        diagnostics: document.diagnostics,
+    }
+}
+
+/// Lays `[env.<name>]` over the rest and takes `env` out.
+fn layer(document: &mut Document<'_>, environment: &str) {
+    let layers = match &mut document.tree.value {
+        Value::Table(table) => table.remove("env"),
+        _ => None,
+    };
+    let Some(layers) = layers else { return };
+    match layers.node.get(environment) {
+        Some(chosen) => document.tree.overlay(chosen),
+        None if environment == DEFAULT_ENVIRONMENT => {}
+        None => {
+            let known: Vec<&str> =
+                layers.node.table().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
+            let hint = did_you_mean(environment, known.iter().copied());
+            let message = format!("there is no environment `{environment}`");
+            document.diagnostics.push(
+                Diagnostic::new(crate::Severity::Error, "unknown-environment", document.file, message)
+                    .at(document.source, layers.key.clone())
+                    .label("environments are declared here")
+                    .maybe_hint(hint),
+            );
+        }
+    }
+}
+
+/// Replaces `${VAR}` in every text of the merged tree.
+fn substitute(document: &mut Document<'_>, env: &dyn Fn(&str) -> Option<String>) {
+    let mut unknown = Vec::new();
+    replace(&mut document.tree, env, &mut unknown, &Path::default());
+    for (path, name) in unknown {
+        let (message, hint) = match name {
+            Some(name) => {
+                (format!("the variable `{name}` is not set"), "set it in the environment of the process")
+            }
+            None => ("`${` has no end".to_owned(), "write `${NAME}`"),
+        };
+        let hint = Some(hint.to_owned());
+        document.error("unknown-variable", &path, message, "needed here", hint);
+    }
+}
+
+fn replace(
+    node: &mut Node,
+    env: &dyn Fn(&str) -> Option<String>,
+    unknown: &mut Vec<(Path, Option<String>)>,
+    path: &Path,
+) {
+    match &mut node.value {
+        Value::Text { text, written } if text.contains("${") => {
+            let raw = text.clone();
+            let mut out = String::new();
+            let mut rest = raw.as_str();
+            while let Some((before, after)) = rest.split_once("${") {
+                out.push_str(before);
+                let Some((name, tail)) = after.split_once('}') else {
+                    unknown.push((path.clone(), None));
+                    rest = "";
+                    break;
+                };
+                match env(name) {
+                    Some(value) => out.push_str(&value),
+                    None => unknown.push((path.clone(), Some(name.to_owned()))),
+                }
+                rest = tail;
+            }
+            out.push_str(rest);
+            *text = out;
+            *written = Some(raw);
+        }
+        Value::List(list) => {
+            for (i, node) in list.iter_mut().enumerate() {
+                replace(node, env, unknown, &path.join(i));
+            }
+        }
+        Value::Table(table) => {
+            for (key, entry) in table.iter_mut() {
+                replace(&mut entry.node, env, unknown, &path.join(key));
+            }
+        }
+        _ => {}
+    }
+}
+
+fn check(document: &mut Document<'_>, settings: &Settings) {
+    if !settings.state.url.starts_with("sqlite:") {
+        let hint = Some("supported: `sqlite:<file>`".to_owned());
+        document.error(
+            "unsupported-store",
+            &at!["state", "url"],
+            "this state database is not supported",
+            "here",
+            hint,
+        );
+    }
+    let mut seen = BTreeSet::new();
+    for (i, phase) in settings.phases.iter().enumerate() {
+        if phase.start > phase.end {
+            let message = format!("phase {} ends before it starts", phase.number);
+            document.error(
+                "invalid-range",
+                &at!["phase", i, "end"],
+                message,
+                "before `start`",
+                Some("swap `start` and `end`".to_owned()),
+            );
+        }
+        if !seen.insert(u8::from(phase.number)) {
+            let message = format!("phase {} is declared twice", phase.number);
+            document.error(
+                "duplicate-id",
+                &at!["phase", i, "number"],
+                message,
+                "again here",
+                Some("take one of them out".to_owned()),
+            );
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for (i, asset) in settings.assets.iter().enumerate() {
+        if !seen.insert(asset.id.as_str()) {
+            let message = format!("the asset `{}` is declared twice", asset.id);
+            document.error(
+                "duplicate-id",
+                &at!["asset", i, "id"],
+                message,
+                "again here",
+                Some("take one of them out".to_owned()),
+            );
+        }
+    }
+}
