@@ -1,0 +1,166 @@
+//! What can go wrong while an input is read.
+
+use dualrun_core::ExitCode;
+
+/// An open table format that must not be read as plain files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TableKind {
+    /// Delta Lake: a `_delta_log` folder.
+    Delta,
+    /// Apache Iceberg: a `metadata` folder with `*.metadata.json`.
+    Iceberg,
+}
+
+impl std::fmt::Display for TableKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Delta => "Delta Lake",
+            Self::Iceberg => "Iceberg",
+        })
+    }
+}
+
+/// Why an input could not be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SourceError {
+    /// No such file or folder, or a folder without a file to read.
+    #[error("{path}: not found")]
+    NotFound {
+        /// Where it was looked for.
+        path: String,
+    },
+    /// The object store did not answer as it should.
+    #[error("{path}: cannot be read")]
+    Access {
+        /// What was asked for.
+        path: String,
+        /// The answer of the store.
+        #[source]
+        source: Box<object_store::Error>,
+    },
+    /// Bytes that are not what the format asks for.
+    #[error("{file}: {}{what}", offset.map(|o| format!("byte {o}: ")).unwrap_or_default())]
+    Corrupt {
+        /// The file.
+        file: String,
+        /// Where, in the decompressed bytes; none where the format has no single place (Parquet).
+        offset: Option<u64>,
+        /// What is wrong there.
+        what: String,
+    },
+    /// A line of text that is not what the format asks for.
+    #[error("{file}: line {line}: {what}")]
+    BadLine {
+        /// The file.
+        file: String,
+        /// The line, from 1.
+        line: u64,
+        /// What is wrong there.
+        what: String,
+    },
+    /// Two files of one input hold a column with types that do not go together.
+    #[error("column {column:?} is {first} but {second}")]
+    SchemaDrift {
+        /// The column, with its path.
+        column: String,
+        /// Type and file where the column was met first.
+        first: String,
+        /// Type and file that do not go with it.
+        second: String,
+    },
+    /// The name does not tell the format.
+    #[error("{path}: not a format that can be read")]
+    UnknownFormat {
+        /// The name.
+        path: String,
+    },
+    /// A table of an open table format.
+    #[error("{path}: is a {kind} table, not a folder of plain files")]
+    TableFormat {
+        /// Which one.
+        kind: TableKind,
+        /// The folder.
+        path: String,
+    },
+    /// Files in a folder that do not belong to the table.
+    #[error("{path}: holds files that do not belong to the table: {}", files.join(", "))]
+    StrayFiles {
+        /// The folder.
+        path: String,
+        /// The files, relative to the folder; the first ten.
+        files: Vec<String>,
+    },
+    /// A location, an option or a field rule that cannot be used.
+    #[error("{0}")]
+    Config(String),
+}
+
+impl SourceError {
+    /// What the user can do about it.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotFound { .. } => "check the path; was the dump or export written?".to_owned(),
+            Self::Access { source, .. } => match **source {
+                object_store::Error::PermissionDenied { .. } => "the credentials may not read there".to_owned(),
+                object_store::Error::Unauthenticated { .. } => {
+                    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
+                }
+                _ => "the store may be down or out of reach; a retry may help".to_owned(),
+            },
+            Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
+            Self::BadLine { .. } => return None,
+            Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
+            Self::UnknownFormat { .. } => {
+                "known are .parquet, .csv, .json, .jsonl, .ndjson and .bson, the last five also with .gz".to_owned()
+            }
+            Self::TableFormat { .. } => {
+                "plain files of such a table hold deleted and replaced rows too; export it to a Parquet folder".to_owned()
+            }
+            Self::StrayFiles { .. } => "name one file, or keep one format in the folder".to_owned(),
+            Self::Config(_) => return None,
+        })
+    }
+
+    /// Whether the same call may succeed later with nothing else changed.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Access { source, .. } => {
+                matches!(
+                    **source,
+                    object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
+                )
+            }
+            _ => false,
+        }
+    }
+
+    /// What the process answers: infrastructure where something is absent or out of reach, usage otherwise.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::NotFound { .. } | Self::Access { .. } => ExitCode::Infrastructure,
+            _ => ExitCode::Usage,
+        }
+    }
+
+    pub(crate) fn access(path: impl Into<String>, source: object_store::Error) -> Self {
+        match source {
+            object_store::Error::NotFound { .. } => Self::NotFound { path: path.into() },
+            source => Self::Access { path: path.into(), source: Box::new(source) },
+        }
+    }
+
+    pub(crate) fn corrupt(file: &str, offset: u64, what: impl Into<String>) -> Self {
+        Self::Corrupt { file: file.to_owned(), offset: Some(offset), what: what.into() }
+    }
+
+    pub(crate) fn line(file: &str, line: u64, what: impl Into<String>) -> Self {
+        Self::BadLine { file: file.to_owned(), line, what: what.into() }
+    }
+}
+
+impl From<arrow::error::ArrowError> for SourceError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self::Corrupt { file: "table".to_owned(), offset: None, what: error.to_string() }
+    }
+}

@@ -1,0 +1,43 @@
+//! Declared inputs as Arrow tables: BSON dumps, Extended JSON lines, CSV and Parquet, from a local folder or S3.
+//!
+//! The first step of a run. The engine opens a [`Location`], asks for the files of an input with [`read`] and
+//! gets an [`InputTable`] that DataFusion can query; `dualrun diff` reads a relation that nobody declared with
+//! [`read_relation`]. Both sides of a run go through the same field rules ([`dualrun_core::shape`]), so that a
+//! document and a Parquet row with the same facts become the same row. What does not fit a rule becomes null
+//! and is counted in the [`ReadReport`].
+//!
+//! This crate does not compare, does not write to object stores, and does not know pipelines.
+
+pub mod bson_dump;
+mod column;
+mod csv;
+pub mod documents;
+mod ejson;
+mod error;
+mod format;
+mod infer;
+mod instant;
+mod location;
+mod misfit;
+mod number;
+mod parquet_file;
+mod read;
+mod relation;
+mod rules;
+mod scalar;
+mod select;
+mod table;
+mod unify;
+mod value;
+
+pub use error::{SourceError, TableKind};
+pub use format::{Format, detect};
+pub use location::{Location, open_location};
+pub use misfit::Misfit;
+pub use read::{Request, read};
+pub use relation::{read_relation, relation_format};
+pub use select::FileSelection;
+pub use table::{FileReport, InputTable, ReadReport};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,287 @@
+//! Declared inputs: files of one format under one shape.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use arrow::{
+    array::{ArrayRef, RecordBatch, RecordBatchOptions, new_null_array},
+    datatypes::{Field, Schema, SchemaRef},
+};
+use bson::RawDocumentBuf;
+use bytes::Bytes;
+use dualrun_core::shape::Shape;
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectMeta;
+
+use crate::{
+    FileReport, FileSelection, Format, InputTable, Location, ReadReport, SourceError, bson_dump,
+    column::Columns,
+    csv::{self, CsvFile, Guess},
+    documents::{self, DocumentFile},
+    ejson,
+    infer::{self, Seen},
+    misfit::Misfits,
+    parquet_file,
+    rules::{self, Declared, Member},
+    select,
+    unify::{self, Union},
+};
+
+/// Files that are fetched at the same time.
+const FETCHES: usize = 8;
+
+/// What is read, and how.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// How the files are written.
+    pub format: Format,
+    /// Where they are.
+    pub location: &'a Location,
+    /// Which of them.
+    pub files: FileSelection,
+    /// How their fields are read.
+    pub shape: &'a Shape,
+    /// Whether a missing file or folder is an error; otherwise it is listed in the report.
+    pub required: bool,
+}
+
+/// Reads the files of an input into one table with columns sorted by name.
+///
+/// Declared fields have the types of the shape in every format. Of the others, documents and CSV get a type from all
+/// rows, Parquet columns keep theirs. A declared field that no file has is a column of nulls.
+pub async fn read(request: &Request<'_>) -> Result<InputTable, SourceError> {
+    let declared = Declared::of(request.shape)?;
+    let selected = select::select(request.location, request.format, &request.files).await?;
+    if request.required
+        && let Some(name) = selected.missing.first()
+    {
+        let path =
+            format!("{}/{}", request.location.display.trim_end_matches('/'), name.trim_start_matches("./"));
+        return Err(SourceError::NotFound { path });
+    }
+    let loaded = load(request.location, selected.files).await?;
+    let mut table = match request.format {
+        Format::BsonDump => bson_table(&loaded, &declared)?,
+        Format::JsonLines => json_table(&loaded, &declared)?,
+        Format::Csv => csv_table(&loaded, &declared)?,
+        Format::Parquet => parquet_table(&loaded, &declared, true)?,
+    };
+    table.report.missing_files = selected.missing;
+    Ok(table)
+}
+
+/// A file in memory.
+pub(crate) struct Loaded {
+    /// The whole name, for errors.
+    pub(crate) name: String,
+    /// The name relative to the location, for the report.
+    pub(crate) label: Arc<str>,
+    /// The content, decompressed.
+    pub(crate) bytes: Bytes,
+    meta: ObjectMeta,
+}
+
+pub(crate) async fn load(location: &Location, files: Vec<ObjectMeta>) -> Result<Vec<Loaded>, SourceError> {
+    futures::stream::iter(files)
+        .map(|meta| async move {
+            let name = location.name(&meta.location);
+            let relative = location.relative(&meta.location);
+            let own =
+                if relative.is_empty() { meta.location.filename().unwrap_or_default() } else { &relative };
+            let bytes = bson_dump::gunzip(&name, location.fetch(&meta.location).await?)?;
+            Ok(Loaded { name, label: own.into(), bytes, meta })
+        })
+        .buffered(FETCHES)
+        .try_collect()
+        .await
+}
+
+pub(crate) fn bson_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
+    let mut seen = Seen::default();
+    let mut parsed = Vec::with_capacity(files.len());
+    for file in files {
+        let documents = bson_dump::split(&file.name, &file.bytes)?;
+        for (offset, document) in &documents {
+            seen.document(document).map_err(|what| {
+                SourceError::corrupt(&file.name, *offset, format!("damaged document: {what}"))
+            })?;
+        }
+        parsed.push(DocumentFile { name: Arc::clone(&file.label), documents });
+    }
+    document_table(files, &parsed, declared, &seen)
+}
+
+pub(crate) fn json_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
+    let mut seen = Seen::default();
+    let mut owned: Vec<Vec<(u64, RawDocumentBuf)>> = Vec::with_capacity(files.len());
+    for file in files {
+        let documents = ejson::parse(&file.name, &file.bytes)?;
+        for (line, document) in &documents {
+            seen.document(document).map_err(|what| SourceError::line(&file.name, *line, what))?;
+        }
+        owned.push(documents);
+    }
+    let parsed: Vec<_> = files
+        .iter()
+        .zip(&owned)
+        .map(|(file, documents)| DocumentFile {
+            name: Arc::clone(&file.label),
+            documents: documents.iter().map(|(line, document)| (*line, document.as_ref())).collect(),
+        })
+        .collect();
+    document_table(files, &parsed, declared, &seen)
+}
+
+fn document_table(
+    files: &[Loaded],
+    parsed: &[DocumentFile<'_>],
+    declared: &Declared,
+    seen: &Seen,
+) -> Result<InputTable, SourceError> {
+    let mut misfits = Misfits::default();
+    let (schema, batches) = documents::build(parsed, declared, seen, &mut misfits)?;
+    let rows = parsed.iter().map(|p| p.documents.len() as u64);
+    Ok(InputTable { schema, batches, report: report(files, rows, misfits) })
+}
+
+fn csv_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
+    let parsed = csv_files(files)?;
+    let seen: BTreeMap<String, Seen> = guesses(&parsed)
+        .into_iter()
+        .map(|(name, guess)| {
+            let seen = Seen::data_type(&guess.data_type(false));
+            (name, seen)
+        })
+        .collect();
+    let members = infer::members(&declared.fields, Some(&seen), "")?;
+    let rows = files.iter().zip(parsed).map(|(file, csv)| RowFile {
+        label: Arc::clone(&file.label),
+        batches: csv.batches,
+        places: Some(csv.lines),
+    });
+    row_table(files, &rows.collect::<Vec<_>>(), &members, Vec::new(), true)
+}
+
+/// The files of a CSV table as text.
+pub(crate) fn csv_files(files: &[Loaded]) -> Result<Vec<CsvFile>, SourceError> {
+    files.iter().map(|file| csv::parse(&file.name, &file.bytes)).collect()
+}
+
+/// What the values of each column look like, over all files.
+pub(crate) fn guesses(files: &[CsvFile]) -> BTreeMap<String, Guess> {
+    let mut guesses: BTreeMap<String, Guess> = BTreeMap::new();
+    for file in files {
+        for (i, field) in file.schema.fields().iter().enumerate() {
+            let guess = guesses.entry(field.name().clone()).or_default();
+            file.batches.iter().for_each(|batch| guess.column(batch.column(i)));
+        }
+    }
+    guesses
+}
+
+pub(crate) fn parquet_table(
+    files: &[Loaded],
+    declared: &Declared,
+    sort: bool,
+) -> Result<InputTable, SourceError> {
+    let mut union = Union::default();
+    let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
+    let mut rows = Vec::with_capacity(files.len());
+    for file in files {
+        let (schema, batches) = parquet_file::parse(&file.name, file.bytes.clone())?;
+        let plain = |f: &Field| Field::new(f.name(), unify::normal(f.data_type()), true);
+        let fields: Vec<Field> = schema.fields().iter().map(|f| plain(f)).collect();
+        for field in &fields {
+            match declared.fields.contains_key(field.name()) {
+                true => {
+                    seen.entry(field.name().clone()).or_default().merge(&Seen::data_type(field.data_type()))
+                }
+                false => union.add(field, &file.name)?,
+            }
+        }
+        let target: SchemaRef = Arc::new(Schema::new(fields));
+        let batches: Result<Vec<_>, _> = batches.iter().map(|batch| plain_batch(batch, &target)).collect();
+        rows.push(RowFile { label: Arc::clone(&file.label), batches: batches?, places: None });
+    }
+    let members = infer::members(&declared.fields, Some(&seen), "")?;
+    let mut rest = union.fields();
+    rest.retain(|field| !members.iter().any(|m| m.missing && m.missing_name() == *field.name()));
+    row_table(files, &rows, &members, rest, sort)
+}
+
+fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SourceError> {
+    let columns = batch.columns().iter().zip(schema.fields());
+    let columns: Result<Vec<_>, _> =
+        columns.map(|(column, field)| unify::adapt(column, field.data_type())).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns?, &options)?)
+}
+
+/// Rows of a file as arrays.
+pub(crate) struct RowFile {
+    pub(crate) label: Arc<str>,
+    pub(crate) batches: Vec<RecordBatch>,
+    /// The place of each row for misfits; the number of the row where not given.
+    pub(crate) places: Option<Vec<u64>>,
+}
+
+/// Puts rows together: `members` are read by their rules, the columns `rest` as they are.
+pub(crate) fn row_table(
+    files: &[Loaded],
+    rows: &[RowFile],
+    members: &[Member],
+    rest: Vec<Field>,
+    sort: bool,
+) -> Result<InputTable, SourceError> {
+    let mut fields = rules::fields(members);
+    let ruled = fields.len();
+    fields.extend(rest);
+    let mut order: Vec<usize> = (0..fields.len()).collect();
+    if sort {
+        order.sort_by(|a, b| fields[*a].name().cmp(fields[*b].name()));
+    }
+    let schema: SchemaRef =
+        Arc::new(Schema::new(order.iter().map(|i| fields[*i].clone()).collect::<Vec<_>>()));
+    let mut misfits = Misfits::default();
+    let mut columns = Columns::new(members, "");
+    let mut batches = Vec::new();
+    for file in rows {
+        let mut number = 0;
+        for batch in &file.batches {
+            for row in 0..batch.num_rows() {
+                let place = file.places.as_ref().and_then(|p| p.get(number)).copied();
+                misfits.row(&file.label, place.unwrap_or(number as u64));
+                columns.append_row(|name| batch.column_by_name(name), row, &mut misfits);
+                number += 1;
+            }
+            let mut arrays: Vec<ArrayRef> = columns.arrays()?;
+            for field in &fields[ruled..] {
+                arrays.push(match batch.column_by_name(field.name()) {
+                    Some(column) => unify::adapt(column, field.data_type())?,
+                    None => new_null_array(field.data_type(), batch.num_rows()),
+                });
+            }
+            let arrays = order.iter().map(|i| Arc::clone(&arrays[*i])).collect();
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            batches.push(RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?);
+        }
+    }
+    let counts = rows.iter().map(|f| f.batches.iter().map(|b| b.num_rows() as u64).sum());
+    Ok(InputTable { schema, batches, report: report(files, counts, misfits) })
+}
+
+fn report(files: &[Loaded], rows: impl Iterator<Item = u64>, misfits: Misfits) -> ReadReport {
+    let files: Vec<FileReport> = files
+        .iter()
+        .zip(rows)
+        .map(|(file, rows)| FileReport {
+            path: file.label.to_string(),
+            bytes: file.meta.size,
+            rows,
+            e_tag: file.meta.e_tag.clone(),
+            last_modified: Some(file.meta.last_modified.to_rfc3339()),
+        })
+        .collect();
+    let rows = files.iter().map(|f| f.rows).sum();
+    let (misfits, misfit_documents) = misfits.finish();
+    ReadReport { files, rows, misfits, misfit_documents, missing_files: Vec::new() }
+}
