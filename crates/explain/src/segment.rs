@@ -1,0 +1,174 @@
+//! Where differences occur: the narrowest simple condition that holds for them and for few other rows.
+
+use std::collections::BTreeMap;
+
+use crate::{cells::Cells, context::Context};
+
+/// A condition names at most this many values of a column.
+const VALUES: usize = 5;
+
+/// The chance that so many cells fall into a segment by accident, below which the segment is believed.
+const CHANCE: f64 = 1e-3;
+
+/// Above this share of all rows the differences are everywhere.
+const EVERYWHERE: f64 = 0.95;
+
+/// A column that is split by values has at most this many of them.
+pub(crate) const CARDINALITY: usize = 50;
+
+/// The segment of some cells of one column as a SQL condition over the result: `region = 'FR'`, or `true` where
+/// they are everywhere or no column tells them from other rows. `column_rows` are all unexplained cells of the
+/// column; they stand for the rows of the result where no totals are known.
+pub fn describe(cells: &Cells, context: &Context, column_rows: &[usize], matched: &[usize]) -> String {
+    let mut best: Option<(f64, String)> = None;
+    if matched.len() < 2 {
+        return "true".into();
+    }
+    for position in candidates(cells, context) {
+        let universe = universe(cells, context, column_rows, position);
+        let all: u64 = universe.values().sum();
+        let inside = by_value(cells, matched, position);
+        if inside.len() > VALUES || inside.len() >= universe.len() || all == 0 {
+            continue;
+        }
+        let rows: u64 = inside.keys().map(|value| universe.get(*value).copied().unwrap_or(0)).sum();
+        let (matched, rows, all) = (matched.len() as f64, rows as f64, all as f64);
+        if matched / all >= EVERYWHERE || (rows / all).powf(matched) > CHANCE {
+            continue;
+        }
+        let purity = (matched / rows.max(matched)).min(1.0);
+        // A later column (customer, period) must tell clearly more than an earlier one.
+        if best.as_ref().is_none_or(|(before, _)| purity > before * 1.05) {
+            let values: Vec<&Option<String>> = inside.into_keys().collect();
+            best = Some((purity, condition(&cells.key_columns[position], &values)));
+        }
+    }
+    best.map_or_else(|| "true".into(), |(_, condition)| condition)
+}
+
+/// Key columns in the order in which they are tried: the customer and the period last.
+pub(crate) fn candidates(cells: &Cells, context: &Context) -> Vec<usize> {
+    let rank = |name: &str| {
+        if context.period.as_deref() == Some(name) {
+            2
+        } else {
+            usize::from(cells.customer.as_deref() == Some(name))
+        }
+    };
+    let mut positions: Vec<usize> = (0..cells.key_columns.len()).collect();
+    positions.sort_by_key(|position| rank(&cells.key_columns[*position]));
+    positions
+}
+
+/// Cells by their value in a key column.
+pub(crate) fn by_value<'a>(
+    cells: &'a Cells,
+    rows: &[usize],
+    position: usize,
+) -> BTreeMap<&'a Option<String>, Vec<usize>> {
+    let mut values: BTreeMap<&Option<String>, Vec<usize>> = BTreeMap::new();
+    for row in rows {
+        if let Some(value) = cells.cells.get(*row).and_then(|cell| cell.key.get(position)) {
+            values.entry(value).or_default().push(*row);
+        }
+    }
+    values
+}
+
+fn universe<'a>(
+    cells: &'a Cells,
+    context: &'a Context,
+    column_rows: &[usize],
+    position: usize,
+) -> BTreeMap<&'a Option<String>, u64> {
+    let name = &cells.key_columns[position];
+    let values = context.totals.all_values(name);
+    if values.is_empty() {
+        let seen = by_value(cells, column_rows, position);
+        return seen.into_iter().map(|(value, rows)| (value, rows.len() as u64)).collect();
+    }
+    values.into_iter().map(|value| (value, context.totals.most(name, value))).collect()
+}
+
+fn condition(column: &str, values: &[&Option<String>]) -> String {
+    let name = identifier(column);
+    let literals: Vec<String> =
+        values.iter().filter_map(|v| v.as_ref()).map(|v| format!("'{}'", v.replace('\'', "''"))).collect();
+    let present = match literals.as_slice() {
+        [] => None,
+        [one] => Some(format!("{name} = {one}")),
+        many => Some(format!("{name} IN ({})", many.join(", "))),
+    };
+    match (present, values.iter().any(|v| v.is_none())) {
+        (Some(present), false) => present,
+        (Some(present), true) => format!("({present} OR {name} IS NULL)"),
+        (None, _) => format!("{name} IS NULL"),
+    }
+}
+
+fn identifier(name: &str) -> String {
+    let plain = name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+        && name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
+    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use dualrun_core::input::Side;
+
+    use super::*;
+    use crate::signatures::testing::{cell, empty};
+
+    fn cells(keys: &[[&str; 3]]) -> Cells {
+        let mut cells = empty();
+        cells.cells.extend(keys.iter().map(|key| cell("kwh", *key, Some(1.0), Some(2.0))));
+        cells
+    }
+
+    fn context() -> Context {
+        let mut context = Context { period: Some("day".into()), ..Context::default() };
+        for (column, value, rows) in [
+            ("region", "FR", 10),
+            ("region", "DE", 90),
+            ("customer", "a", 50),
+            ("customer", "b", 50),
+            ("day", "1", 100),
+        ] {
+            context.totals.add(Side::Legacy, column, Some(value), rows);
+        }
+        context
+    }
+
+    #[test]
+    fn a_segment_is_named_where_chance_is_out_of_question() {
+        let keys = [["a", "FR", "1"], ["a", "FR", "1"], ["b", "FR", "1"], ["b", "FR", "1"]];
+        let found = cells(&keys);
+        assert_eq!(describe(&found, &context(), &[0, 1, 2, 3], &[0, 1, 2, 3]), "region = 'FR'");
+        // Two cells of a region with half of the rows are no evidence.
+        assert_eq!(describe(&found, &context(), &[0, 1], &[0]), "true");
+        let mut even = context();
+        even.totals.add(Side::Legacy, "region", Some("FR"), 80);
+        assert_eq!(describe(&found, &even, &[0, 1, 2, 3], &[0, 1, 2, 3]), "true");
+    }
+
+    #[test]
+    fn without_totals_the_other_unexplained_cells_stand_for_the_rows() {
+        let mut keys = vec![["a", "DE", "1"]; 78];
+        keys.extend([["a", "FR", "1"], ["b", "FR", "1"]]);
+        let found = cells(&keys);
+        let all: Vec<usize> = (0..80).collect();
+        let context = Context::default();
+        assert_eq!(describe(&found, &context, &all, &[78, 79]), "region = 'FR'");
+        assert_eq!(describe(&found, &context, &all, &all), "true");
+    }
+
+    #[test]
+    fn text_is_quoted_as_sql_wants_it() {
+        assert_eq!(condition("Region", &[&Some("l'Aquila".into())]), "\"Region\" = 'l''Aquila'");
+        assert_eq!(condition("region", &[&None]), "region IS NULL");
+        assert_eq!(
+            condition("region", &[&None, &Some("a".into()), &Some("b".into())]),
+            "(region IN ('a', 'b') OR region IS NULL)"
+        );
+    }
+}
