@@ -1,0 +1,305 @@
+//! Runs the SQL models of one side, with its parameters bound, under the memory budget of the project.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use datafusion::{
+    common::ScalarValue,
+    dataframe::DataFrame,
+    datasource::MemTable,
+    error::DataFusionError,
+    execution::{
+        context::{SQLOptions, SessionContext},
+        memory_pool::FairSpillPool,
+        runtime_env::{RuntimeEnv, RuntimeEnvBuilder},
+    },
+    prelude::SessionConfig,
+};
+use dualrun_core::{Period, input::Side, parameter::ParameterValue, period::time_zone};
+use dualrun_mapping::{
+    plan::{Calculation, Model, Pipeline},
+    settings::Limits,
+};
+use sha2::{Digest, Sha256};
+
+use crate::{error::EngineError, inputs::Tables};
+
+/// Values of the switches by parameter name.
+pub type Switches = BTreeMap<String, ParameterValue>;
+
+/// Memory budget, spill folder and parallelism of all calculations of a process.
+#[derive(Debug, Clone)]
+pub struct Runtime {
+    env: Arc<RuntimeEnv>,
+    partitions: usize,
+}
+
+impl Runtime {
+    /// A runtime within the limits of a project.
+    ///
+    /// # Errors
+    /// A memory size that cannot be read or a spill folder that cannot be used.
+    pub fn new(limits: &Limits, root: &Path) -> Result<Self, EngineError> {
+        let bytes = memory_size(&limits.memory).ok_or_else(|| {
+            EngineError::Limits(format!("{:?} is not a memory size such as \"2GiB\"", limits.memory))
+        })?;
+        let spill = root.join(&limits.spill);
+        // DataFusion makes the last folder of the path only.
+        std::fs::create_dir_all(&spill)
+            .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
+        let env = RuntimeEnvBuilder::new()
+            // Shared fairly: one large sort must not starve the other side of the same run.
+            .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
+            .with_temp_file_path(spill)
+            .build_arc()
+            .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        // Two sides of several pipelines run at once; more partitions than cores would only cost planning.
+        let at_once = usize::from(limits.pipelines_at_once.max(1)) * 2;
+        Ok(Self { env, partitions: (cores / at_once).max(1) })
+    }
+
+    /// A session with no tables.
+    pub fn session(&self) -> SessionContext {
+        let config =
+            SessionConfig::new().with_target_partitions(self.partitions).with_information_schema(false);
+        SessionContext::new_with_config_rt(config, Arc::clone(&self.env))
+    }
+}
+
+/// Bytes of a text such as `512MiB`, `2GiB` or `1000000`.
+fn memory_size(text: &str) -> Option<usize> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let factor: usize = match unit.trim() {
+        "" | "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "kB" => 1_000,
+        "MB" => 1_000_000,
+        "GB" => 1_000_000_000,
+        _ => return None,
+    };
+    number.parse::<usize>().ok()?.checked_mul(factor).filter(|bytes| *bytes > 0)
+}
+
+/// The calculation of one side of a pipeline over the inputs of one period. Results of models that no switch
+/// reaches are computed once and shared by all replays.
+#[derive(Clone)]
+pub struct Calculator {
+    runtime: Runtime,
+    calculation: Arc<Calculation>,
+    tables: Tables,
+    builtin: Vec<(&'static str, ScalarValue)>,
+    shared: Arc<Mutex<HashMap<String, Arc<MemTable>>>>,
+}
+
+impl Calculator {
+    /// Prepares the calculation of a side.
+    ///
+    /// # Errors
+    /// A period without bounds.
+    pub fn new(
+        runtime: &Runtime,
+        pipeline: &Pipeline,
+        side: Side,
+        period: Period,
+        tables: Tables,
+    ) -> Result<Self, EngineError> {
+        let zone = time_zone(&pipeline.result.period.time_zone)?;
+        let (start, end) = period.instants(&zone)?;
+        let instant = |at: jiff::Timestamp| {
+            ScalarValue::TimestampMicrosecond(Some(at.as_microsecond()), Some("UTC".into()))
+        };
+        let last = period.end()?.yesterday().unwrap_or(period.start());
+        let builtin = vec![
+            ("period_start", instant(start)),
+            ("period_end", instant(end)),
+            ("period_first_day", ScalarValue::Date32(Some(days_since_epoch(period.start())))),
+            ("period_last_day", ScalarValue::Date32(Some(days_since_epoch(last)))),
+            // A model may ask for one customer; the nightly job asks for all.
+            ("customer", ScalarValue::Utf8(None)),
+        ];
+        Ok(Self {
+            runtime: runtime.clone(),
+            calculation: Arc::new(pipeline.calculation(side).clone()),
+            tables,
+            builtin,
+            shared: Arc::default(),
+        })
+    }
+
+    /// What makes the result: models and the switch values that reach the last one. The fingerprints of the
+    /// inputs and the period are the caller's to add.
+    pub fn key(&self, switches: &Switches) -> String {
+        let last = self.calculation.models.len().saturating_sub(1);
+        let mut hash = Sha256::new();
+        hash.update(self.calculation.hash.as_bytes());
+        hash.update(self.reaching(last, switches).as_bytes());
+        hex(&hash.finalize())
+    }
+
+    /// All result rows. `share` keeps the results of the models before the last for further replays.
+    ///
+    /// # Errors
+    /// A model that does not fit its inputs or that fails.
+    pub async fn calculate(
+        &self,
+        switches: &Switches,
+        share: bool,
+    ) -> Result<(SchemaRef, Vec<RecordBatch>), EngineError> {
+        let (frame, file) = self.frame(switches, share).await?;
+        let schema = Arc::clone(frame.schema().inner());
+        let failed = |source| EngineError::Calculate { file, source };
+        let batches = frame.collect().await.map_err(failed)?;
+        // The planner knows names; the batches know the types that really came.
+        let schema = batches.first().map_or(schema, RecordBatch::schema);
+        Ok((schema, batches))
+    }
+
+    /// The columns of the result, without running anything.
+    ///
+    /// # Errors
+    /// A model that does not fit its inputs.
+    pub async fn schema(&self, switches: &Switches) -> Result<SchemaRef, EngineError> {
+        let (frame, _) = self.frame(switches, false).await?;
+        Ok(Arc::clone(frame.schema().inner()))
+    }
+
+    async fn frame(&self, switches: &Switches, share: bool) -> Result<(DataFrame, String), EngineError> {
+        let session = self.runtime.session();
+        for (name, table) in &self.tables {
+            let model_error = |source| EngineError::Model { file: name.clone(), source };
+            let provider = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches.clone()])
+                .map_err(model_error)?;
+            session.register_table(name.as_str(), Arc::new(provider)).map_err(model_error)?;
+        }
+        let last = self.calculation.models.len().saturating_sub(1);
+        for (n, model) in self.calculation.models.iter().enumerate() {
+            let file = model.file.display().to_string();
+            let planned = |source| EngineError::Model { file: file.clone(), source };
+            if n == last {
+                let frame = self.plan(&session, model, switches).await.map_err(planned)?;
+                return Ok((frame, file));
+            }
+            if !share {
+                let frame = self.plan(&session, model, switches).await.map_err(planned)?;
+                session.register_table(model.name.as_str(), frame.into_view()).map_err(planned)?;
+                continue;
+            }
+            let key = format!("{}\0{}", model.name, self.reaching(n, switches));
+            let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+            let table = match known {
+                Some(table) => table,
+                None => {
+                    let frame = self.plan(&session, model, switches).await.map_err(planned)?;
+                    let schema = Arc::clone(frame.schema().inner());
+                    let batches = frame
+                        .collect()
+                        .await
+                        .map_err(|source| EngineError::Calculate { file: file.clone(), source })?;
+                    let schema = batches.first().map_or(schema, RecordBatch::schema);
+                    let table = Arc::new(MemTable::try_new(schema, vec![batches]).map_err(planned)?);
+                    self.shared
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .insert(key, Arc::clone(&table));
+                    table
+                }
+            };
+            session.register_table(model.name.as_str(), table).map_err(planned)?;
+        }
+        Err(EngineError::Limits("a calculation without models".into()))
+    }
+
+    async fn plan(
+        &self,
+        session: &SessionContext,
+        model: &Model,
+        switches: &Switches,
+    ) -> Result<DataFrame, DataFusionError> {
+        let sql = model.sql.trim().trim_end_matches(';');
+        let plan = session.state().create_logical_plan(sql).await?;
+        SQLOptions::new()
+            .with_allow_ddl(false)
+            .with_allow_dml(false)
+            .with_allow_statements(false)
+            .verify_plan(&plan)?;
+        let mut values: HashMap<String, ScalarValue> =
+            self.builtin.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        values.extend(switches.iter().map(|(name, value)| (name.clone(), scalar(value))));
+        session.execute_logical_plan(plan.with_param_values(values)?).await
+    }
+
+    /// The switch values that reach a model, itself and through the models that it reads.
+    fn reaching(&self, model: usize, switches: &Switches) -> String {
+        let Some(model) = self.calculation.models.get(model) else { return String::new() };
+        let names = self.calculation.parameters_reaching(&model.name);
+        let values: Vec<String> = switches
+            .iter()
+            .filter(|(name, _)| names.contains(name.as_str()))
+            .map(|(name, value)| format!("{name}={}:{value}", type_name(value)))
+            .collect();
+        values.join("\0")
+    }
+}
+
+fn type_name(value: &ParameterValue) -> &'static str {
+    match value {
+        ParameterValue::Text(_) => "text",
+        ParameterValue::Integer(_) => "integer",
+        ParameterValue::Float(_) => "float",
+        ParameterValue::Boolean(_) => "boolean",
+        ParameterValue::Date(_) => "date",
+        ParameterValue::Timestamp(_) => "timestamp",
+    }
+}
+
+fn scalar(value: &ParameterValue) -> ScalarValue {
+    match value {
+        ParameterValue::Text(text) => ScalarValue::Utf8(Some(text.clone())),
+        ParameterValue::Integer(number) => ScalarValue::Int64(Some(*number)),
+        ParameterValue::Float(number) => ScalarValue::Float64(Some(*number)),
+        ParameterValue::Boolean(flag) => ScalarValue::Boolean(Some(*flag)),
+        ParameterValue::Date(date) => ScalarValue::Date32(Some(days_since_epoch(*date))),
+        ParameterValue::Timestamp(at) => {
+            ScalarValue::TimestampMicrosecond(Some(at.as_microsecond()), Some("UTC".into()))
+        }
+    }
+}
+
+/// Days since 1970-01-01, as Arrow's Date32 counts them.
+pub(crate) fn days_since_epoch(date: jiff::civil::Date) -> i32 {
+    // A civil date lies within ±9999 years: the number of days fits.
+    (date - jiff::civil::date(1970, 1, 1)).get_days()
+}
+
+/// Lower-case hexadecimal text.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_sizes_are_read() {
+        assert_eq!(memory_size("2GiB"), Some(2 << 30));
+        assert_eq!(memory_size("512 MiB"), Some(512 << 20));
+        assert_eq!(memory_size("1000"), Some(1000));
+        assert_eq!(memory_size("0MiB"), None);
+        assert_eq!(memory_size("lots"), None);
+    }
+
+    #[test]
+    fn days_are_counted_from_1970() {
+        assert_eq!(days_since_epoch(jiff::civil::date(1970, 1, 2)), 1);
+        assert_eq!(days_since_epoch(jiff::civil::date(2025, 3, 30)), 20177);
+    }
+}

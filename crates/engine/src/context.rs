@@ -1,0 +1,105 @@
+//! What every command of the engine works with.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use dualrun_core::shape::Shape;
+use dualrun_mapping::{plan::Project, settings::SourceSettings};
+use dualrun_sources::{InputTable, SourceError};
+use dualrun_state::StateStore;
+use jiff::Timestamp;
+use object_store::{ObjectStore, path::Path};
+
+use crate::{calculate::Runtime, error::EngineError};
+
+/// A project opened in one environment, with its adapters. Only the command line names concrete ones.
+pub struct Context {
+    /// The checked plan.
+    pub project: Project,
+    /// The folder of `dualrun.toml`.
+    pub root: PathBuf,
+    /// The environment, for example `default`.
+    pub environment: String,
+    /// The state database.
+    pub state: Arc<dyn StateStore>,
+    /// The object store of the evidence.
+    pub store: Arc<dyn ObjectStore>,
+    /// The folder in it.
+    pub prefix: Path,
+    /// Reads inputs.
+    pub inputs: Arc<dyn InputReader>,
+    /// Tells the time at which things are recorded.
+    pub clock: Arc<dyn Clock>,
+    /// Memory and spill folder of the calculations.
+    pub runtime: Runtime,
+}
+
+impl Context {
+    /// Opens a project.
+    ///
+    /// # Errors
+    /// Limits that make no sense or a spill folder that cannot be used.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one argument for each adapter that the command line names"
+    )]
+    pub fn new(
+        project: Project,
+        root: PathBuf,
+        environment: String,
+        state: Arc<dyn StateStore>,
+        store: Arc<dyn ObjectStore>,
+        prefix: Path,
+        inputs: Arc<dyn InputReader>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, EngineError> {
+        let runtime = Runtime::new(&project.settings.limits, &root)?;
+        Ok(Self { project, root, environment, state, store, prefix, inputs, clock, runtime })
+    }
+}
+
+/// Reads files of a source into Arrow.
+#[async_trait]
+pub trait InputReader: Send + Sync {
+    /// Reads all files of the request as one table under one schema.
+    ///
+    /// # Errors
+    /// As the source says.
+    async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError>;
+}
+
+/// What to read.
+#[derive(Debug, Clone)]
+pub struct InputRequest<'a> {
+    /// The source as `dualrun.toml` declares it.
+    pub source: &'a SourceSettings,
+    /// Folders and the collections or paths in them, after `{day}` and `{month}` were replaced.
+    pub places: Vec<Place>,
+    /// How mixed types are read.
+    pub shape: &'a Shape,
+}
+
+/// One collection or path in one folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The folder or URL.
+    pub url: String,
+    /// The collection or path in it.
+    pub path: String,
+}
+
+/// Tells the time. A trait, so that tests and the demo can fix it.
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+}
+
+/// The clock of the machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}

@@ -1,0 +1,245 @@
+//! Why a run, a night or a comparison could not be carried out.
+
+use dualrun_core::{ExitCode, PeriodError, PipelineId, input::Side};
+
+/// The errors of the engine. `Display` says the step that failed; the cause is the source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The project has no such pipeline.
+    #[error("no pipeline {0}")]
+    UnknownPipeline(PipelineId),
+    /// The period does not suit the pipeline.
+    #[error("pipeline {pipeline} has results by {expected}, {period} is not one")]
+    PeriodUnit {
+        /// The pipeline.
+        pipeline: PipelineId,
+        /// `day` or `month`.
+        expected: &'static str,
+        /// What was asked for.
+        period: String,
+    },
+    /// A time zone or the ends of the calendar.
+    #[error("the period has no bounds")]
+    Period(#[from] PeriodError),
+    /// An input could not be read.
+    #[error("input {input} of the {side} side")]
+    Input {
+        /// The input's name.
+        input: String,
+        /// The side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: dualrun_sources::SourceError,
+    },
+    /// A relation of `diff` could not be read.
+    #[error("cannot read {relation}")]
+    Relation {
+        /// As it was given, without secrets.
+        relation: String,
+        /// Why.
+        #[source]
+        source: dualrun_sources::SourceError,
+    },
+    /// A model could not be planned: a mistake in the SQL or a column that does not exist.
+    #[error("{file}: the model does not fit its inputs")]
+    Model {
+        /// The SQL file.
+        file: String,
+        /// Why.
+        #[source]
+        source: datafusion::error::DataFusionError,
+    },
+    /// A model failed while it ran.
+    #[error("{file}: the model failed")]
+    Calculate {
+        /// The SQL file.
+        file: String,
+        /// Why.
+        #[source]
+        source: datafusion::error::DataFusionError,
+    },
+    /// A data check could not be planned or run.
+    #[error("data check {name:?} on the {side} side")]
+    Check {
+        /// Its name.
+        name: String,
+        /// Its side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: datafusion::error::DataFusionError,
+    },
+    /// The limits of the project make no sense, or the spill folder cannot be used.
+    #[error("limits of the project: {0}")]
+    Limits(String),
+    /// The results cannot be aligned or compared.
+    #[error("results of {pipeline}")]
+    Compare {
+        /// The pipeline; `diff` for two relations.
+        pipeline: String,
+        /// Why.
+        #[source]
+        source: dualrun_compare::CompareError,
+    },
+    /// The condition of a promise does not fit the result.
+    #[error("the `where` of a promise of {change} does not fit the result")]
+    Condition {
+        /// The change.
+        change: String,
+        /// Why.
+        #[source]
+        source: datafusion::error::DataFusionError,
+    },
+    /// A decision asks for a replay that the evidence of the run does not hold.
+    #[error("no stored {side} result with [{on}] switched on")]
+    MissingReplay {
+        /// The side.
+        side: Side,
+        /// The changes.
+        on: String,
+    },
+    /// The differences cannot be explained.
+    #[error("differences of {pipeline}")]
+    Explain {
+        /// The pipeline.
+        pipeline: String,
+        /// Why.
+        #[source]
+        source: dualrun_explain::ExplainError,
+    },
+    /// The object store refused or is away.
+    #[error("evidence {path}")]
+    Evidence {
+        /// The object.
+        path: String,
+        /// Why.
+        #[source]
+        source: object_store::Error,
+    },
+    /// Evidence that is not what its manifest says.
+    #[error("evidence {path} {what}")]
+    EvidenceBroken {
+        /// The object.
+        path: String,
+        /// What is wrong.
+        what: String,
+    },
+    /// The state database refused or is away.
+    #[error("state database")]
+    State(#[from] dualrun_state::StateError),
+    /// A policy refused.
+    #[error(transparent)]
+    Tracker(#[from] dualrun_tracker::TrackerError),
+    /// No run of this id.
+    #[error("no run {0}")]
+    UnknownRun(String),
+    /// No change of this id.
+    #[error("no methodology change {0}")]
+    UnknownChange(String),
+    /// A figure of a report does not add up: a defect of dualrun, never of the data.
+    #[error("the run does not conserve its rows: {0}")]
+    NotConserved(String),
+    /// A task of the runtime ended without an answer.
+    #[error("a task was cancelled")]
+    Cancelled,
+}
+
+impl EngineError {
+    /// What the process should answer.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Input { source, .. } | Self::Relation { source, .. } => source.exit_code(),
+            Self::Compare { source, .. } => source.exit_code(),
+            Self::Calculate { source, .. } if exhausted(source) => ExitCode::Infrastructure,
+            Self::Evidence { .. }
+            | Self::EvidenceBroken { .. }
+            | Self::NotConserved(_)
+            | Self::Cancelled
+            | Self::Calculate { .. } => ExitCode::Infrastructure,
+            Self::State(source) => source.exit_code(),
+            Self::Tracker(_)
+            | Self::UnknownPipeline(_)
+            | Self::PeriodUnit { .. }
+            | Self::Period(_)
+            | Self::Model { .. }
+            | Self::Check { .. }
+            | Self::Limits(_)
+            | Self::Explain { .. }
+            | Self::Condition { .. }
+            | Self::MissingReplay { .. }
+            | Self::UnknownRun(_)
+            | Self::UnknownChange(_) => ExitCode::Usage,
+        }
+    }
+
+    /// Whether the same command may succeed later without any change.
+    pub fn retryable(&self) -> bool {
+        match self {
+            Self::Input { source, .. } | Self::Relation { source, .. } => source.retryable(),
+            Self::State(source) => source.retryable(),
+            Self::Evidence { .. } | Self::Cancelled => true,
+            _ => false,
+        }
+    }
+
+    /// The way out, where one is known.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Input { source, .. } | Self::Relation { source, .. } => source.hint(),
+            Self::Compare { source, .. } => source.hint(),
+            Self::State(source) => source.hint(),
+            Self::Tracker(source) => source.hint(),
+            Self::Explain { source, .. } => source.hint(),
+            Self::UnknownPipeline(_) => Some("`dualrun status` lists the pipelines".into()),
+            Self::UnknownRun(_) => {
+                Some("`dualrun status --format json` lists the latest run of each pipeline".into())
+            }
+            Self::UnknownChange(_) => Some("`dualrun review list` lists the changes".into()),
+            Self::PeriodUnit { expected: "month", .. } => Some("write the month as 2025-03".into()),
+            Self::PeriodUnit { .. } => Some("write the day as 2025-03-01".into()),
+            Self::Calculate { source, .. } if exhausted(source) => {
+                Some("raise `limits.memory`, or give `limits.spill` more space".into())
+            }
+            Self::Evidence { .. } => Some(
+                "check that `store.url` can be reached and written to; the same command continues".into(),
+            ),
+            Self::MissingReplay { .. } => Some(
+                "run the period again as of today: the new run calculates what the decision needs".into(),
+            ),
+            Self::EvidenceBroken { .. } => {
+                Some("delete the folder of this run; the same command makes it anew".into())
+            }
+            _ => None,
+        }
+    }
+
+    /// The stage of the run that failed, for the report.
+    pub fn stage(&self) -> &'static str {
+        match self {
+            Self::Input { .. } | Self::Relation { .. } => "fence",
+            Self::Model { .. } | Self::Calculate { .. } | Self::Check { .. } | Self::Limits(_) => "calculate",
+            Self::Compare { .. } | Self::NotConserved(_) => "compare",
+            Self::Explain { .. } | Self::Condition { .. } | Self::MissingReplay { .. } => "explain",
+            Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
+            _ => "plan",
+        }
+    }
+
+    /// The chain of causes in one line, outermost first.
+    pub fn chain(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(": ");
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+}
+
+fn exhausted(error: &datafusion::error::DataFusionError) -> bool {
+    matches!(error.find_root(), datafusion::error::DataFusionError::ResourcesExhausted(_))
+}

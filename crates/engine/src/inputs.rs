@@ -1,0 +1,113 @@
+//! From a declared input to its rows for one period.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualrun_core::{
+    Period,
+    input::{InputDecl, Side},
+};
+use dualrun_mapping::plan::Pipeline;
+use dualrun_sources::InputTable;
+use jiff::{ToSpan, civil::Date};
+
+use crate::{
+    context::{Context, InputRequest, Place},
+    error::EngineError,
+};
+
+/// The inputs of one side by name.
+pub type Tables = BTreeMap<String, Arc<InputTable>>;
+
+/// Reads every input of a side for a period and its margin.
+///
+/// # Errors
+/// The first input that cannot be read.
+pub async fn read_side(
+    context: &Context,
+    pipeline: &Pipeline,
+    side: Side,
+    period: Period,
+) -> Result<Tables, EngineError> {
+    let mut tables = Tables::new();
+    for input in &pipeline.inputs {
+        if let Some(table) = read_input(context, input, side, period).await? {
+            tables.insert(input.name.clone(), Arc::new(table));
+        }
+    }
+    Ok(tables)
+}
+
+async fn read_input(
+    context: &Context,
+    input: &InputDecl,
+    side: Side,
+    period: Period,
+) -> Result<Option<InputTable>, EngineError> {
+    let Some(place) = input.on(side) else { return Ok(None) };
+    let Some(source) = context.project.settings.source.get(&place.source) else {
+        // The plan was checked: every input names a declared source.
+        return Ok(None);
+    };
+    let days = days_around(period, input.margin.0)?;
+    let request =
+        InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape };
+    match context.inputs.read(&request).await {
+        Ok(table) => Ok(Some(table)),
+        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
+    }
+}
+
+/// The days of the period and `margin` days before and after it.
+///
+/// # Errors
+/// At the ends of the calendar.
+pub fn days_around(period: Period, margin: u16) -> Result<Vec<Date>, EngineError> {
+    let mut days = period.days()?;
+    let margin = i64::from(margin);
+    let (first, end) = (period.start(), period.end()?);
+    for n in 1..=margin {
+        days.extend(first.checked_sub(n.days()).ok());
+        days.extend(end.checked_add((n - 1).days()).ok());
+    }
+    days.sort();
+    Ok(days)
+}
+
+/// Replaces `{day}` and `{month}` in a folder and a path; each result once, in order.
+pub fn expand(url: &str, path: &str, days: &[Date]) -> Vec<Place> {
+    let both = format!("{url}\0{path}");
+    let mut places: Vec<Place> = Vec::new();
+    for day in days {
+        let text = both
+            .replace("{day}", &day.to_string())
+            .replace("{month}", &format!("{:04}-{:02}", day.year(), day.month()));
+        if let Some((url, path)) = text.split_once('\0') {
+            let place = Place { url: url.to_owned(), path: path.to_owned() };
+            if places.last() != Some(&place) {
+                places.push(place);
+            }
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_period_is_read_with_its_margin() {
+        let days = days_around("2025-03-01".parse().unwrap(), 1).unwrap();
+        let places = expand("data/{day}", "core", &days);
+        let urls: Vec<_> = places.iter().map(|p| p.url.as_str()).collect();
+        assert_eq!(urls, ["data/2025-02-28", "data/2025-03-01", "data/2025-03-02"]);
+        assert_eq!(expand("data/{month}", "x", &days).len(), 2);
+        assert_eq!(expand("data", "x", &days).len(), 1);
+    }
+
+    #[test]
+    fn a_month_is_read_day_by_day() {
+        let days = days_around("2025-02".parse().unwrap(), 0).unwrap();
+        assert_eq!(expand("d", "bronze/day={day}/", &days).len(), 28);
+    }
+}

@@ -1,0 +1,35 @@
+//! Runs the stages of a dual run: fence, calculate, align, compare, explain, record, for one pipeline or for all that
+//! are due.
+//!
+//! It stands between the plan (`mapping`) and the renderings (`report`): it reads inputs through the seams of
+//! [`context`], calculates with DataFusion, gives the results to `compare` and `explain`, writes the evidence to the
+//! object store with its manifest last, and records the run in one transaction. What the records mean for stages and
+//! gates is the tracker's to say.
+//!
+//! It names no driver and opens no database: adapters come from the command line. It prints nothing.
+
+pub mod assess;
+pub mod calculate;
+pub mod context;
+pub mod diff;
+pub mod error;
+pub mod evidence;
+pub mod fence;
+mod flags;
+pub mod inputs;
+pub mod night;
+pub mod progress;
+pub mod replays;
+pub mod results;
+pub mod reviews;
+pub mod run;
+pub mod stages;
+mod surroundings;
+pub mod validate;
+
+pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};
+pub use diff::{DiffAnswer, DiffRequest, diff};
+pub use error::EngineError;
+pub use night::{NightRequest, nightly};
+pub use progress::{Progress, Silent, Step};
+pub use run::{RunAnswer, RunRequest, SideReport, run, run_side};

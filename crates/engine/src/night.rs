@@ -1,0 +1,224 @@
+//! The nightly job: every pipeline that is due, each run once, the stages moved by what was found.
+
+use std::sync::Arc;
+
+use dualrun_core::{
+    ExitCode, Outcome, Period, PeriodUnit, PipelineId, Stage,
+    night::{NightReport, NightRun},
+    run::Failure,
+};
+use dualrun_mapping::plan::Pipeline;
+use dualrun_state::records::NightRecord;
+use futures::{StreamExt, stream};
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    calculate::hex,
+    context::Context,
+    error::EngineError,
+    progress::Progress,
+    run::{RunAnswer, RunRequest, run},
+    stages,
+};
+
+/// What to do in a night.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NightRequest {
+    /// The day whose results are looked at. A monthly pipeline looks at the last month that this day closes.
+    pub day: Date,
+    /// The night itself.
+    pub as_of: Date,
+    /// Only these pipelines; all that are due where empty.
+    pub pipelines: Vec<PipelineId>,
+}
+
+/// Runs a night. A night that ended with agreement or differences answers with what was recorded; anything else
+/// is tried again, and every run that is done already is not done twice.
+///
+/// # Errors
+/// The state database is away. What happens to single pipelines stands in the report.
+pub async fn nightly(
+    context: &Arc<Context>,
+    request: &NightRequest,
+    progress: Arc<dyn Progress>,
+) -> Result<NightReport, EngineError> {
+    let Some(_lock) = context.state.try_lock(&format!("night-{}", context.environment)).await? else {
+        let nothing = ExitCode::Nothing;
+        return Ok(NightReport::empty(request.day, request.as_of, &context.environment, nothing));
+    };
+    let due = due(context, request).await?;
+    let key = night_key(context, request, &due);
+    if let Some(report) = recorded(context, &key).await? {
+        return Ok(report);
+    }
+    let mut record = NightRecord {
+        key,
+        as_of: request.as_of,
+        environment: context.environment.clone(),
+        code: None,
+        started_at: context.clock.now(),
+        finished_at: None,
+        result: None,
+    };
+    context.state.record_night(&record).await?;
+
+    progress.begin(due.len() as u64);
+    let at_once = usize::from(context.project.settings.limits.pipelines_at_once.max(1));
+    let mut runs: Vec<NightRun> = stream::iter(due.iter().cloned())
+        .map(|(pipeline, period, enforced)| {
+            let (context, progress) = (Arc::clone(context), Arc::clone(&progress));
+            let as_of = request.as_of;
+            async move { one(context, pipeline, period, as_of, enforced, progress).await }
+        })
+        .buffer_unordered(at_once)
+        .collect()
+        .await;
+    runs.sort_by(|a, b| (&a.pipeline, a.period).cmp(&(&b.pipeline, b.period)));
+
+    let stages = stages::advance(context, request.as_of).await?;
+    let code = ExitCode::of_many(runs.iter().filter(|r| r.enforced).map(|r| r.exit_code));
+    let report = NightReport {
+        runs,
+        stages,
+        ..NightReport::empty(request.day, request.as_of, &context.environment, code)
+    };
+    record.code = Some(code);
+    record.finished_at = Some(context.clock.now());
+    record.result = serde_json::to_string(&report).ok();
+    context.state.record_night(&record).await?;
+    Ok(report)
+}
+
+/// The runs of a night: the period of the day and those that are looked at again.
+///
+/// # Errors
+/// An unknown pipeline, or the state database is away.
+pub async fn due(
+    context: &Context,
+    request: &NightRequest,
+) -> Result<Vec<(PipelineId, Period, bool)>, EngineError> {
+    for id in &request.pipelines {
+        if context.project.pipeline(id).is_none() {
+            return Err(EngineError::UnknownPipeline(id.clone()));
+        }
+    }
+    let mut due = Vec::new();
+    for pipeline in &context.project.pipelines {
+        if !request.pipelines.is_empty() && !request.pipelines.contains(&pipeline.id) {
+            continue;
+        }
+        let stage = context.state.stage(&context.environment, &pipeline.id).await?.unwrap_or(pipeline.stage);
+        if matches!(stage, Stage::Planned | Stage::Retired) {
+            continue;
+        }
+        let enforced = pipeline.enforce.unwrap_or(stage != Stage::Building);
+        due.extend(periods(pipeline, request.day)?.into_iter().map(|p| (pipeline.id.clone(), p, enforced)));
+    }
+    Ok(due)
+}
+
+/// The newest period that is complete at the end of `day`, and the `recompute` ones before it, newest first.
+fn periods(pipeline: &Pipeline, day: Date) -> Result<Vec<Period>, EngineError> {
+    let mut period = match pipeline.result.period.unit {
+        PeriodUnit::Day => Period::day(day),
+        PeriodUnit::Month if day.last_of_month() == day => Period::month_of(day),
+        PeriodUnit::Month => Period::month_of(day).previous()?,
+    };
+    let mut periods = vec![period];
+    for _ in 0..pipeline.result.period.recompute {
+        period = period.previous()?;
+        periods.push(period);
+    }
+    Ok(periods)
+}
+
+async fn one(
+    context: Arc<Context>,
+    pipeline: PipelineId,
+    period: Period,
+    as_of: Date,
+    enforced: bool,
+    progress: Arc<dyn Progress>,
+) -> NightRun {
+    let request = RunRequest { pipeline: pipeline.clone(), period, as_of, split: false };
+    let answer = run(&context, &request, progress.as_ref()).await;
+    let entry = match answer {
+        Ok(answer) => entry(&answer, period, enforced, &pipeline),
+        Err(error) => NightRun {
+            pipeline: pipeline.clone(),
+            period,
+            run_id: None,
+            outcome: Some(Outcome::Failed),
+            exit_code: error.exit_code(),
+            enforced,
+            failure: Some(failure(&error)),
+            customers_not_comparable: 0,
+            failed_checks: Vec::new(),
+            findings: Vec::new(),
+            notes: Vec::new(),
+        },
+    };
+    progress.done(&pipeline, &period.to_string(), entry.outcome.map_or("nothing to do", Outcome::as_str));
+    entry
+}
+
+/// The entry of a run in the result of its night.
+pub fn entry(answer: &RunAnswer, period: Period, enforced: bool, pipeline: &PipelineId) -> NightRun {
+    let report = answer.report.as_ref();
+    NightRun {
+        pipeline: pipeline.clone(),
+        period,
+        run_id: report.map(|r| r.run_id.clone()),
+        outcome: report.map(|r| r.outcome),
+        exit_code: answer.code,
+        enforced,
+        failure: None,
+        customers_not_comparable: answer.not_comparable,
+        failed_checks: report
+            .map(|r| {
+                r.checks.iter().filter(|c| !c.passed).map(|c| format!("{} ({})", c.name, c.side)).collect()
+            })
+            .unwrap_or_default(),
+        findings: report.map(|r| r.findings.clone()).unwrap_or_default(),
+        notes: report.map(|r| r.notes.clone()).unwrap_or_else(|| answer.notes.clone()),
+    }
+}
+
+/// A failure as a report says it.
+pub fn failure(error: &EngineError) -> Failure {
+    Failure {
+        stage: error.stage().to_owned(),
+        message: error.chain(),
+        hint: error.hint(),
+        retryable: error.retryable(),
+    }
+}
+
+/// The same night is the same day, night and files of all pipelines that are due.
+fn night_key(context: &Context, request: &NightRequest, due: &[(PipelineId, Period, bool)]) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("{}\0{}\0{}\0", context.environment, request.day, request.as_of));
+    for (id, period, enforced) in due {
+        hash.update(format!("{id}\0{period}\0{enforced}\0"));
+        if let Some(pipeline) = context.project.pipeline(id) {
+            for part in [&pipeline.mapping_hash, &pipeline.legacy.hash, &pipeline.new.hash] {
+                hash.update(part.as_bytes());
+            }
+        }
+        for change in context.project.changes_of(id) {
+            hash.update(change.hash.as_bytes());
+        }
+    }
+    hex(&hash.finalize())
+}
+
+async fn recorded(context: &Context, key: &str) -> Result<Option<NightReport>, EngineError> {
+    let Some(night) = context.state.night(key).await? else { return Ok(None) };
+    // A review may have ended, a file may have arrived, a server may be back: those answers are asked for again.
+    if !matches!(night.code, Some(ExitCode::Agree | ExitCode::Differs)) {
+        return Ok(None);
+    }
+    let report = night.result.as_deref().and_then(|text| serde_json::from_str::<NightReport>(text).ok());
+    Ok(report.map(|report| NightReport { repeated: true, ..report }))
+}

@@ -1,0 +1,474 @@
+//! One run: fence, calculate, align, compare, explain, record.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use dualrun_core::{
+    ChangeId, ExitCode, Outcome, Period, PipelineId, RunId,
+    input::{Role, Side},
+    run::RunReport,
+};
+use dualrun_mapping::plan::{Change, Pipeline};
+use dualrun_state::records::{CustomerCoverage, Hashes, RunRecord};
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    assess::{self, Assessment, Figures},
+    calculate::{Calculator, hex},
+    context::Context,
+    error::EngineError,
+    evidence::{Evidence, MANIFEST_SCHEMA, Manifest, ResultEntry},
+    fence::{Fence, fence},
+    inputs::{Tables, read_side},
+    night::failure,
+    progress::{Progress, Step},
+    replays::{self, Calculated},
+    results, reviews, surroundings,
+};
+
+/// What to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRequest {
+    /// The pipeline.
+    pub pipeline: PipelineId,
+    /// The day or month.
+    pub period: Period,
+    /// The night.
+    pub as_of: Date,
+    /// Split the differences over the changes even where that takes more than the eight replays of three changes.
+    pub split: bool,
+}
+
+/// What a run says.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunAnswer {
+    /// The report; none where there was nothing to do.
+    pub report: Option<RunReport>,
+    /// What the process should answer for this run alone.
+    pub code: ExitCode,
+    /// Whether the run was recorded before, and nothing was calculated.
+    pub repeated: bool,
+    /// Customers that are not comparable.
+    pub not_comparable: u64,
+    /// Why there was nothing to do.
+    pub notes: Vec<String>,
+}
+
+impl RunAnswer {
+    fn nothing(note: &str) -> Self {
+        Self {
+            report: None,
+            code: ExitCode::Nothing,
+            repeated: false,
+            not_comparable: 0,
+            notes: vec![note.to_owned()],
+        }
+    }
+
+    /// The answer that a report stands for.
+    pub fn of(report: RunReport, repeated: bool) -> Self {
+        let checks = report.checks.iter().all(|c| c.passed);
+        let code = if checks || report.outcome == Outcome::Failed {
+            ExitCode::of_outcome(report.outcome)
+        } else {
+            ExitCode::Differs
+        };
+        let not_comparable = report.inputs.iter().map(|i| i.customers_not_comparable).max().unwrap_or(0);
+        Self { report: Some(report), code, repeated, not_comparable, notes: Vec::new() }
+    }
+}
+
+/// Runs one pipeline for one period, or answers with what is recorded for the same run key. A run that cannot be
+/// carried out is recorded as failed, and the same command tries again.
+///
+/// # Errors
+/// What kept the run from being carried out.
+pub async fn run(
+    context: &Arc<Context>,
+    request: &RunRequest,
+    progress: &dyn Progress,
+) -> Result<RunAnswer, EngineError> {
+    let Some(pipeline) = context.project.pipeline(&request.pipeline) else {
+        return Err(EngineError::UnknownPipeline(request.pipeline.clone()));
+    };
+    if pipeline.result.period.unit != request.period.unit() {
+        let expected = match pipeline.result.period.unit {
+            dualrun_core::PeriodUnit::Day => "day",
+            dualrun_core::PeriodUnit::Month => "month",
+        };
+        return Err(EngineError::PeriodUnit {
+            pipeline: pipeline.id.clone(),
+            expected,
+            period: request.period.to_string(),
+        });
+    }
+    let name = format!("run-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
+    let Some(_lock) = context.state.try_lock(&name).await? else {
+        return Ok(RunAnswer::nothing("another process holds this run"));
+    };
+    let answer = attempt(context, pipeline, request, progress).await;
+    if let Err(error) = &answer {
+        // Best effort: where the state database itself is away, the exit code has to do.
+        if let Err(record) = record_failure(context, pipeline, request, error).await {
+            tracing::warn!(pipeline = %pipeline.id, error = %record.chain(), "the failed attempt is not recorded");
+        }
+    }
+    answer
+}
+
+async fn attempt(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    progress: &dyn Progress,
+) -> Result<RunAnswer, EngineError> {
+    let period = request.period.to_string();
+    progress.step(&pipeline.id, &period, Step::Fence);
+    let [legacy, new] = read_both(context, pipeline, request.period).await?;
+    if nothing_to_read(pipeline, [&legacy, &new]) {
+        return Ok(RunAnswer::nothing("no input files on either side"));
+    }
+    let fence = fence(pipeline, &legacy, &new)?;
+    let changes = in_force(context, pipeline, request.period);
+    let key = run_key(context, pipeline, request, &fence, &changes);
+    let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
+
+    if let Some(run) = context.state.run_by_key(&key).await? {
+        if run.outcome.is_final() {
+            let run = reviews::reassess_if_reviewed(context, pipeline, run).await?;
+            return Ok(RunAnswer::of(run.report, true));
+        }
+    } else if let Some((folder, manifest)) =
+        evidence.find_by_key(&pipeline.id, request.period, request.as_of, &key).await?
+    {
+        // The process died after the manifest and before the state database: the run exists, it is only unknown.
+        if let Some(report) = evidence.report(&folder).await? {
+            let coverage = coverage(&fence, &report);
+            let record = record(context, pipeline, request, manifest.run_id, key, folder, report, coverage);
+            context.state.record_run(&record).await?;
+            return Ok(RunAnswer::of(record.report, true));
+        }
+    }
+    evidence.sweep(&pipeline.id, request.period, request.as_of).await?;
+
+    progress.step(&pipeline.id, &period, Step::Calculate);
+    let run_id = RunId(Uuid::now_v7());
+    let folder = Evidence::run_folder(&pipeline.id, request.period, request.as_of, run_id);
+    let declared = reviews::declared(context, pipeline, &changes, request.as_of).await?;
+    let plan = replays::plan(
+        &declared,
+        &key,
+        request.split || request.period.unit() == dualrun_core::PeriodUnit::Month,
+    );
+    let calculated = replays::calculate(
+        context,
+        pipeline,
+        request.period,
+        [legacy.clone(), new.clone()],
+        &fence,
+        &plan,
+        &changes,
+        &evidence,
+        &folder,
+    )
+    .await?;
+
+    progress.step(&pipeline.id, &period, Step::Compare);
+    let figures = Figures {
+        pipeline: pipeline.clone(),
+        period: request.period,
+        as_of: request.as_of,
+        changes: changes.iter().map(|c| (*c).clone()).collect(),
+        results: calculated.results.iter().map(|r| (r.replay.clone(), Arc::clone(&r.rows))).collect(),
+        excluded: fence.excluded.clone(),
+        nothing_comparable: fence.nothing_comparable,
+        factors: surroundings::factor_tables(pipeline, [&legacy, &new]),
+        neighbours: surroundings::neighbours(context, pipeline, request.period, &evidence).await?,
+        moved_this_month: surroundings::moved_this_month(context, pipeline, request.period).await?,
+        run_key: key.clone(),
+    };
+    let assessment = assess::assess(&context.runtime, &figures, &declared).await?;
+
+    progress.step(&pipeline.id, &period, Step::Record);
+    let report =
+        finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
+    write(&evidence, &folder, run_id, &key, &fence, &calculated, &assessment, &report).await?;
+    let coverage = coverage(&fence, &report);
+    let record = record(context, pipeline, request, run_id, key, folder, report, coverage);
+    context.state.record_run(&record).await?;
+    Ok(RunAnswer::of(record.report, false))
+}
+
+/// Reads the inputs of both sides at the same time.
+async fn read_both(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    period: Period,
+) -> Result<[Tables; 2], EngineError> {
+    let spawn = |side| {
+        let (context, pipeline) = (Arc::clone(context), pipeline.clone());
+        tokio::spawn(async move { read_side(&context, &pipeline, side, period).await })
+    };
+    let (legacy, new) = (spawn(Side::Legacy), spawn(Side::New));
+    let legacy = legacy.await.map_err(|_| EngineError::Cancelled)?;
+    let new = new.await.map_err(|_| EngineError::Cancelled)?;
+    Ok([legacy?, new?])
+}
+
+/// Whether no activity input has a file on either side: the period is not there yet, or never was.
+fn nothing_to_read(pipeline: &Pipeline, sides: [&Tables; 2]) -> bool {
+    let activity = pipeline.inputs.iter().filter(|i| i.role == Role::Activity);
+    let mut tables = activity.flat_map(|i| sides.iter().filter_map(|side| side.get(&i.name)));
+    let mut any = false;
+    let empty = tables.all(|table| {
+        any = true;
+        table.report.files.is_empty()
+    });
+    any && empty
+}
+
+/// The changes that are in force in a period, in the order of their ids.
+pub fn in_force<'a>(context: &'a Context, pipeline: &Pipeline, period: Period) -> Vec<&'a Change> {
+    let changes = context.project.changes_of(&pipeline.id);
+    changes.into_iter().filter(|c| c.in_force(period.start()) && c.side_in(&pipeline.id).is_some()).collect()
+}
+
+fn run_key(
+    context: &Context,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    fence: &Fence,
+    changes: &[&Change],
+) -> String {
+    let on: BTreeSet<&ChangeId> = changes.iter().map(|c| &c.id).collect();
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(pipeline.id.as_str());
+    add(&request.period.to_string());
+    add(&request.as_of.to_string());
+    add(&context.environment);
+    fence.fingerprints.iter().for_each(|f| add(f));
+    add(&pipeline.mapping_hash);
+    add(&pipeline.legacy.hash);
+    add(&pipeline.new.hash);
+    let all = context.project.changes_of(&pipeline.id);
+    for side in Side::BOTH {
+        for (name, value) in pipeline.switch_values(&all, &|id| on.contains(id), side) {
+            add(&format!("{side}.{name}={value}"));
+        }
+    }
+    for change in changes {
+        add(change.id.as_str());
+        // The promise is part of the run: other bounds are another question.
+        add(&change.hash);
+    }
+    hex(&hash.finalize())
+}
+
+fn coverage(fence: &Fence, report: &RunReport) -> CustomerCoverage {
+    let compared = report.customers_total.saturating_sub(fence.excluded.len() as u64);
+    if fence.nothing_comparable {
+        return CustomerCoverage { total: report.customers_total.max(1), compared: 0 };
+    }
+    CustomerCoverage { total: report.customers_total, compared }
+}
+
+#[expect(clippy::too_many_arguments, reason = "a record is the sum of what the run found")]
+fn record(
+    context: &Context,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    id: RunId,
+    key: String,
+    evidence: String,
+    report: RunReport,
+    customers: CustomerCoverage,
+) -> RunRecord {
+    RunRecord {
+        id,
+        key,
+        pipeline: pipeline.id.clone(),
+        period: request.period,
+        as_of: request.as_of,
+        environment: context.environment.clone(),
+        outcome: report.outcome,
+        recorded_at: context.clock.now(),
+        hashes: Hashes {
+            mapping: pipeline.mapping_hash.clone(),
+            legacy: pipeline.legacy.hash.clone(),
+            new: pipeline.new.hash.clone(),
+        },
+        checks_passed: report.checks.iter().all(|c| c.passed),
+        customers,
+        evidence,
+        report,
+    }
+}
+
+async fn record_failure(
+    context: &Context,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    error: &EngineError,
+) -> Result<(), EngineError> {
+    let id = RunId(Uuid::now_v7());
+    let key = format!("failed-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
+    let mut report = assess::blank_report(Outcome::Failed);
+    report.failure = Some(failure(error));
+    identify(&mut report, context, request, id, &key);
+    let record =
+        record(context, pipeline, request, id, key, String::new(), report, CustomerCoverage::default());
+    context.state.record_run(&record).await?;
+    Ok(())
+}
+
+fn identify(report: &mut RunReport, context: &Context, request: &RunRequest, id: RunId, key: &str) {
+    report.run_id = id.to_string();
+    report.pipeline = Some(request.pipeline.to_string());
+    report.period = Some(request.period.to_string());
+    report.as_of = Some(request.as_of.to_string());
+    report.environment = Some(context.environment.clone());
+    report.run_key = Some(key.to_owned());
+}
+
+#[expect(clippy::too_many_arguments, reason = "the report is the sum of what the stages found")]
+fn finish_report(
+    context: &Context,
+    request: &RunRequest,
+    id: RunId,
+    key: &str,
+    folder: &str,
+    fence: Fence,
+    calculated: &Calculated,
+    assessment: &Assessment,
+) -> RunReport {
+    let mut report = assessment.report.clone();
+    identify(&mut report, context, request, id, key);
+    report.inputs = fence.inputs;
+    report.checks = calculated.checks.clone();
+    report.notes.extend(calculated.notes.iter().cloned());
+    report.customers_path = Some(format!("{folder}/customers.parquet"));
+    report.differences.path = Some(format!("{folder}/differences.parquet"));
+    report
+}
+
+#[expect(clippy::too_many_arguments, reason = "the manifest is the sum of what was written")]
+async fn write(
+    evidence: &Evidence,
+    folder: &str,
+    run_id: RunId,
+    key: &str,
+    fence: &Fence,
+    calculated: &Calculated,
+    assessment: &Assessment,
+    report: &RunReport,
+) -> Result<(), EngineError> {
+    let mut files = calculated.files.clone();
+    files.extend(write_assessment(evidence, folder, assessment, report).await?);
+    let results: Vec<ResultEntry> = calculated.results.iter().map(|r| r.entry.clone()).collect();
+    let manifest = Manifest {
+        schema: MANIFEST_SCHEMA.to_owned(),
+        run_id,
+        run_key: key.to_owned(),
+        files,
+        results,
+        not_comparable: fence.excluded.iter().cloned().collect(),
+    };
+    evidence.write_json(&format!("{folder}/manifest.json"), &manifest).await?;
+    Ok(())
+}
+
+/// Writes what an assessment says: differences, customers and the report.
+///
+/// # Errors
+/// The store refuses.
+pub async fn write_assessment(
+    evidence: &Evidence,
+    folder: &str,
+    assessment: &Assessment,
+    report: &RunReport,
+) -> Result<Vec<crate::evidence::FileEntry>, EngineError> {
+    let differences = &assessment.differences;
+    let customers = std::slice::from_ref(&assessment.customers);
+    Ok(vec![
+        evidence
+            .write_parquet(
+                &format!("{folder}/differences.parquet"),
+                &assessment.differences_schema,
+                differences,
+            )
+            .await?,
+        evidence
+            .write_parquet(&format!("{folder}/customers.parquet"), &assessment.customers.schema(), customers)
+            .await?,
+        evidence.write_json(&format!("{folder}/run.json"), report).await?,
+    ])
+}
+
+/// Result totals of one side alone, for `run --side`.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct SideReport {
+    /// The pipeline.
+    pub pipeline: PipelineId,
+    /// The period.
+    pub period: Period,
+    /// The side.
+    pub side: Side,
+    /// Rows in the period.
+    pub rows: u64,
+    /// Sum of each measure as exact text.
+    pub totals: BTreeMap<String, String>,
+    /// Data checks of the side.
+    pub checks: Vec<dualrun_core::run::CheckReport>,
+    /// What was noticed.
+    pub notes: Vec<String>,
+}
+
+/// Calculates one side alone: nothing is fenced, compared or recorded.
+///
+/// # Errors
+/// What kept the side from being calculated.
+pub async fn run_side(
+    context: &Arc<Context>,
+    request: &RunRequest,
+    side: Side,
+) -> Result<SideReport, EngineError> {
+    let Some(pipeline) = context.project.pipeline(&request.pipeline) else {
+        return Err(EngineError::UnknownPipeline(request.pipeline.clone()));
+    };
+    let tables = read_side(context, pipeline, side, request.period).await?;
+    let calculator = Calculator::new(&context.runtime, pipeline, side, request.period, tables)?;
+    let changes = in_force(context, pipeline, request.period);
+    let on: BTreeSet<&ChangeId> = match side {
+        // The legacy platform computes what it computes today; the new one under all its changes.
+        Side::Legacy => BTreeSet::new(),
+        Side::New => changes.iter().map(|c| &c.id).collect(),
+    };
+    let all = context.project.changes_of(&pipeline.id);
+    let switches = pipeline.switch_values(&all, &|id| on.contains(id), side);
+    let (schema, batches) = calculator.calculate(&switches, false).await?;
+    let result = results::finish(&context.runtime, pipeline, side, request.period, schema, batches).await?;
+    let checks = results::check(&context.runtime, &pipeline.checks, side, &result).await?;
+    let measures: Vec<&String> = pipeline.result.measures.keys().collect();
+    let totals = results::totals(&context.runtime, &result, &measures).await?;
+    let mut notes = Vec::new();
+    if result.outside > 0 {
+        notes.push(format!("{} rows lie outside of the period and were left out", result.outside));
+    }
+    Ok(SideReport {
+        pipeline: pipeline.id.clone(),
+        period: request.period,
+        side,
+        rows: result.rows(),
+        totals,
+        checks,
+        notes,
+    })
+}
