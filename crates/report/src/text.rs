@@ -1,0 +1,22 @@
+//! Text for a terminal, in lines of at most 100 columns where words allow.
+
+mod explain;
+mod night;
+mod numbers;
+mod parts;
+mod review;
+mod run;
+mod status;
+mod table;
+mod wrap;
+
+pub use explain::explain;
+pub use night::{meaning, night};
+pub use numbers::figure as short;
+pub(crate) use numbers::{count, counted, signed, signed_percent};
+pub use review::{review_list, review_show};
+pub use run::{outcome, run, sentence};
+pub use status::status;
+
+#[cfg(test)]
+mod tests;
