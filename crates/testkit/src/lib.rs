@@ -1,0 +1,1 @@
+//! Temporary projects, builders and filters for tests
