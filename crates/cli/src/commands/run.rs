@@ -1,0 +1,78 @@
+//! `dualrun run`
+
+use dualrun_core::{ExitCode, Outcome, input::Side};
+use dualrun_engine::{RunRequest, run as run_pipeline, run_side};
+use dualrun_report::text;
+
+use crate::{
+    args::{Global, RunArgs, SideArg},
+    commands::today,
+    error::CliError,
+    output::{Output, result_file},
+    progress::progress,
+    project,
+};
+
+pub(crate) async fn run(global: &Global, args: &RunArgs, output: &Output) -> Result<ExitCode, CliError> {
+    let answer = attempt(global, args, output).await;
+    if let Err(error) = &answer {
+        // The result file is written whatever happens: the scheduler reads it.
+        let mut report = dualrun_engine::assess::blank_report(Outcome::Failed);
+        report.pipeline = Some(args.pipeline.to_string());
+        report.period = Some(args.period.to_string());
+        report.failure = Some(error.failure());
+        result_file(args.result_file.as_ref(), &report)?;
+    }
+    answer
+}
+
+async fn attempt(global: &Global, args: &RunArgs, output: &Output) -> Result<ExitCode, CliError> {
+    let context = project::open(global)?;
+    let request = RunRequest {
+        pipeline: args.pipeline.clone(),
+        period: args.period,
+        as_of: args.as_of.unwrap_or_else(today),
+        split: args.split,
+    };
+    let side = match args.side {
+        SideArg::Legacy => Some(Side::Legacy),
+        SideArg::New => Some(Side::New),
+        SideArg::Both => None,
+    };
+    if let Some(side) = side {
+        let report = run_side(&context, &request, side).await?;
+        result_file(args.result_file.as_ref(), &report)?;
+        output.text_or_json(&report, |_| {
+            let mut lines =
+                vec![format!("{} {} side {}: {} rows", report.pipeline, report.period, side, report.rows)];
+            lines.extend(report.totals.iter().map(|(measure, total)| format!("  {measure}  {total}")));
+            lines.extend(report.notes.iter().map(|note| format!("note: {note}")));
+            lines.join("\n")
+        })?;
+        let checked = report.checks.iter().all(|c| c.passed);
+        return Ok(if checked { ExitCode::Agree } else { ExitCode::Differs });
+    }
+    let progress = progress(output.quiet());
+    progress.begin(1);
+    let answer = run_pipeline(&context, &request, progress.as_ref()).await?;
+    match &answer.report {
+        Some(report) => {
+            progress.done(&request.pipeline, &request.period.to_string(), report.outcome.as_str());
+            result_file(args.result_file.as_ref(), report)?;
+            output.text_or_json(report, |style| text::run(report, style))?;
+            if answer.repeated {
+                output.note("this run was recorded before; nothing was calculated");
+            }
+        }
+        None => {
+            progress.done(&request.pipeline, &request.period.to_string(), "nothing to do");
+            let mut report = dualrun_engine::assess::blank_report(Outcome::NotComparable);
+            report.pipeline = Some(args.pipeline.to_string());
+            report.period = Some(args.period.to_string());
+            report.notes.clone_from(&answer.notes);
+            result_file(args.result_file.as_ref(), &report)?;
+            output.note(&format!("nothing to do: {}", answer.notes.join("; ")));
+        }
+    }
+    Ok(answer.code)
+}

@@ -1,0 +1,66 @@
+//! Progress bars on a terminal, plain lines otherwise.
+
+use std::{
+    io::{IsTerminal, Write},
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use dualrun_core::PipelineId;
+use dualrun_engine::{Progress, Silent, Step};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// The progress that suits standard error.
+pub(crate) fn progress(quiet: bool) -> Arc<dyn Progress> {
+    if quiet {
+        Arc::new(Silent)
+    } else if std::io::stderr().is_terminal() {
+        Arc::new(Bar(OnceLock::new()))
+    } else {
+        Arc::new(Lines)
+    }
+}
+
+/// A bar of so many steps with a changing word, hidden where there is no terminal.
+pub(crate) fn bar(total: u64, quiet: bool) -> ProgressBar {
+    if quiet || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(total);
+    if let Ok(style) = ProgressStyle::with_template("{bar:32} {pos}/{len} {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
+struct Bar(OnceLock<ProgressBar>);
+
+impl Progress for Bar {
+    fn begin(&self, runs: u64) {
+        let _ = self.0.set(bar(runs, false));
+    }
+
+    fn step(&self, pipeline: &PipelineId, period: &str, step: Step) {
+        if let Some(bar) = self.0.get() {
+            bar.set_message(format!("{pipeline} {period}: {}", step.as_str()));
+        }
+    }
+
+    fn done(&self, _pipeline: &PipelineId, _period: &str, _outcome: &str) {
+        if let Some(bar) = self.0.get() {
+            bar.inc(1);
+            if bar.length() == Some(bar.position()) {
+                bar.finish_and_clear();
+            }
+        }
+    }
+}
+
+struct Lines;
+
+impl Progress for Lines {
+    fn done(&self, pipeline: &PipelineId, period: &str, outcome: &str) {
+        let _ = writeln!(std::io::stderr().lock(), "{pipeline} {period}: {}", outcome.replace('_', " "));
+    }
+}

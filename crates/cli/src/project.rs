@@ -1,0 +1,103 @@
+//! From a folder to a checked project.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use dualrun_engine::{Clock, Context, SystemClock};
+use dualrun_mapping::{Diagnostic, Loaded, ProjectFiles, load};
+
+use crate::{adapters, args::Global, error::CliError};
+
+/// Opens the project of the command line.
+pub(crate) fn open(global: &Global) -> Result<Arc<Context>, CliError> {
+    open_at(&global.project, &global.env, Arc::new(SystemClock))
+}
+
+/// Opens a project in a folder.
+pub(crate) fn open_at(
+    root: &Path,
+    environment: &str,
+    clock: Arc<dyn Clock>,
+) -> Result<Arc<Context>, CliError> {
+    let (files, loaded) = check(root, environment)?;
+    match loaded.project {
+        Some(project) => Ok(adapters::open(project, root, environment, clock)?),
+        None => Err(mistakes(&files, &loaded.diagnostics)),
+    }
+}
+
+/// Reads and checks the files of a project.
+pub(crate) fn check(root: &Path, environment: &str) -> Result<(ProjectFiles, Loaded), CliError> {
+    let files = read(root)?;
+    let loaded = load(&files, environment, &|name| std::env::var(name).ok());
+    Ok((files, loaded))
+}
+
+/// All mistakes as text, the errors counted.
+pub(crate) fn mistakes(files: &ProjectFiles, diagnostics: &[Diagnostic]) -> CliError {
+    CliError::Project { count: errors(diagnostics), text: render(files, diagnostics) }
+}
+
+/// How many diagnostics are errors.
+pub(crate) fn errors(diagnostics: &[Diagnostic]) -> usize {
+    diagnostics.iter().filter(|d| d.is_error()).count()
+}
+
+/// Every diagnostic with its source line and caret.
+pub(crate) fn render(files: &ProjectFiles, diagnostics: &[Diagnostic]) -> String {
+    let rendered: Vec<String> = diagnostics
+        .iter()
+        .map(|diagnostic| {
+            let source = files.files.get(&diagnostic.file).map(String::as_str).unwrap_or_default();
+            diagnostic.render_plain(source)
+        })
+        .collect();
+    rendered.join("\n")
+}
+
+/// All text files of a project: settings, mappings, methodology and SQL. Data and hidden folders are passed over.
+fn read(root: &Path) -> Result<ProjectFiles, CliError> {
+    if !root.join("dualrun.toml").is_file() {
+        return Err(CliError::NoProject(root.to_owned()));
+    }
+    let mut files = BTreeMap::new();
+    walk(root, Path::new(""), 0, &mut files)?;
+    Ok(ProjectFiles { files })
+}
+
+/// A mapping lies two folders deep, its models one more.
+const DEPTH: usize = 6;
+
+fn walk(
+    root: &Path,
+    folder: &Path,
+    depth: usize,
+    files: &mut BTreeMap<PathBuf, String>,
+) -> Result<(), CliError> {
+    let at = root.join(folder);
+    let failed = |source| CliError::File { path: at.clone(), source };
+    for entry in std::fs::read_dir(&at).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let name = entry.file_name();
+        let path = folder.join(&name);
+        let hidden = name.to_string_lossy().starts_with('.');
+        let kind = entry.file_type().map_err(failed)?;
+        if kind.is_dir() {
+            if !hidden && depth < DEPTH && !(depth == 0 && name == "data") {
+                walk(root, &path, depth + 1, files)?;
+            }
+            continue;
+        }
+        let wanted = path.extension().is_some_and(|e| e == "toml" || e == "sql");
+        if hidden || !wanted {
+            continue;
+        }
+        let file = root.join(&path);
+        let text = std::fs::read_to_string(&file).map_err(|source| CliError::File { path: file, source })?;
+        files.insert(path, text);
+    }
+    Ok(())
+}
