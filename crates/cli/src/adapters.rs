@@ -6,7 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest};
+use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest, SystemClock};
 use dualrun_mapping::{plan::Project, settings::SourceKind};
 use dualrun_sources::{
     FileSelection, Format, InputTable, Location, Request, SourceError, open_location, read,
@@ -41,6 +41,31 @@ pub(crate) fn open(
         clock,
     )?;
     Ok(Arc::new(context))
+}
+
+/// Opens a checked project to look at its files only: nothing is created, written or locked.
+pub(crate) fn open_dry(
+    mut project: Project,
+    root: &Path,
+    environment: &str,
+) -> Result<Arc<Context>, EngineError> {
+    project.settings.limits.spill = std::env::temp_dir().display().to_string();
+    let context = Context::new(
+        project,
+        root.to_owned(),
+        environment.to_owned(),
+        Arc::new(SqliteStore::memory()?),
+        Arc::new(object_store::memory::InMemory::new()),
+        object_store::path::Path::default(),
+        Arc::new(Files { root: root.to_owned() }),
+        Arc::new(SystemClock),
+    )?;
+    Ok(Arc::new(context))
+}
+
+/// Whether the project has a state database already.
+pub(crate) fn has_state(project: &Project, root: &Path) -> bool {
+    project.settings.state.url.strip_prefix("sqlite:").is_some_and(|file| root.join(file).is_file())
 }
 
 /// Reads the files of a project's sources.

@@ -100,18 +100,7 @@ impl CliError {
 
     /// The chain of causes in one line.
     pub(crate) fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            let next = error.to_string();
-            // A transparent wrapper says what its source says.
-            if !text.ends_with(&next) {
-                text.push_str(": ");
-                text.push_str(&next);
-            }
-            cause = error.source();
-        }
-        text
+        dualrun_core::chain(self)
     }
 
     /// As a report says it.

@@ -29,6 +29,18 @@ pub(crate) fn open_at(
     }
 }
 
+/// Opens the project of the command line to look at it: where it has no state database yet, none is made.
+pub(crate) fn look(global: &Global) -> Result<Arc<Context>, CliError> {
+    let (files, loaded) = check(&global.project, &global.env)?;
+    match loaded.project {
+        Some(project) if adapters::has_state(&project, &global.project) => {
+            Ok(adapters::open(project, &global.project, &global.env, Arc::new(SystemClock))?)
+        }
+        Some(project) => Ok(adapters::open_dry(project, &global.project, &global.env)?),
+        None => Err(mistakes(&files, &loaded.diagnostics)),
+    }
+}
+
 /// Reads and checks the files of a project.
 pub(crate) fn check(root: &Path, environment: &str) -> Result<(ProjectFiles, Loaded), CliError> {
     let files = read(root)?;

@@ -8,6 +8,7 @@
 
 pub mod align;
 pub mod asset;
+pub mod chain;
 pub mod exit;
 pub mod fingerprint;
 pub mod ids;
@@ -24,6 +25,7 @@ pub mod tolerance;
 pub mod unit;
 pub mod verdict;
 
+pub use chain::chain;
 pub use exit::ExitCode;
 pub use fingerprint::Fingerprint;
 pub use ids::{ChangeId, CustomerId, IdError, PipelineId, RunId};

@@ -7,12 +7,16 @@
 
 #[path = "golden/agreement.rs"]
 mod agreement;
+#[path = "golden/bugs.rs"]
+mod bugs;
 #[path = "golden/calculation.rs"]
 mod calculation;
 #[path = "golden/case.rs"]
 mod case;
 #[path = "golden/figure.rs"]
 mod figure;
+#[path = "golden/inputs.rs"]
+mod inputs;
 #[path = "golden/project.rs"]
 mod project;
 #[path = "golden/verify.rs"]
@@ -63,6 +67,12 @@ fn every_folder_has_a_test() {
     assert_eq!(found, FOLDERS);
 }
 
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// A copy of a case in which one part of `case.toml` is replaced.
 async fn changed(folder: &str, from: &str, to: &str) -> Vec<String> {
     let copy = tempfile::tempdir().unwrap();
@@ -101,7 +111,8 @@ async fn what_a_case_gets_wrong_is_told() {
             "collection = \"cloudUsage.aws\"",
             "no input of gcp-memory reads",
         ),
-        ("cloudUsage.gcp.jsonl\"", "usage.jsonl\"", "usage.jsonl"),
+        ("cloudUsage.gcp.jsonl\"", "usage.jsonl\"", "cloudUsage.gcp.jsonl is not used by the case"),
+        ("[[documents]]", "[[documents]]\ncollection = \"cloudUsage.gcp\"\nfile = \"x.jsonl\"\n[[documents]]", "x.jsonl"),
         ("changes = []", "changes = [\"MC-01\"]", "MC-01 switches nothing"),
         ("column = \"gb_h\"", "column = \"gbh\"", "no column gbh"),
         ("column = \"gb_h\"", "column = \"gb_h\"\nwhere = { customer_id = \"nobody\" }", "no row"),

@@ -229,14 +229,7 @@ impl EngineError {
 
     /// The chain of causes in one line, outermost first.
     pub fn chain(&self) -> String {
-        let mut text = self.to_string();
-        let mut cause = std::error::Error::source(self);
-        while let Some(error) = cause {
-            text.push_str(": ");
-            text.push_str(&error.to_string());
-            cause = error.source();
-        }
-        text
+        dualrun_core::chain(self)
     }
 }
 

@@ -1,10 +1,19 @@
 //! The checks that need schemas: does every model fit its inputs, and does the result have the declared columns?
 
-use dualrun_compare::{Aligner, common_for_result};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::{datasource::MemTable, error::DataFusionError};
+use dualrun_compare::{Aligner, CompareError, common_for_result};
 use dualrun_core::{Period, PipelineId, input::Side};
 use dualrun_mapping::plan::Pipeline;
 
-use crate::{calculate::Calculator, context::Context, error::EngineError, inputs::Tables};
+use crate::{
+    calculate::Calculator,
+    context::Context,
+    error::EngineError,
+    inputs::{Tables, read_side},
+};
 
 /// A mistake that only schemas show.
 #[derive(Debug)]
@@ -19,60 +28,100 @@ pub struct Mistake {
     pub error: EngineError,
 }
 
-/// Plans every model of a pipeline against schemas alone, runs nothing, and checks the columns of both results.
-/// Types come from the declared shapes, and from the files of a recent period where they are at hand.
-pub fn mistake(pipeline: &Pipeline, error: EngineError) -> Mistake {
-    let (file, column) = match &error {
-        EngineError::Model { file, .. } => (file.into(), None),
-        EngineError::Compare {
-            source: dualrun_compare::CompareError::MissingColumn { column, .. }, ..
-        } => (pipeline.file.clone(), Some(column.clone())),
-        _ => (pipeline.file.clone(), None),
-    };
-    Mistake { pipeline: pipeline.id.clone(), file, column, error }
-}
-
-/// All mistakes of a project that only schemas show.
-///
-/// # Errors
-/// An input that is there and cannot be read.
+/// All mistakes of a project that only schemas show: every model is planned against the columns of its inputs, and
+/// the result is held against the mapping, its checks and the promises of its changes. Nothing is run. Columns come
+/// from the declared shapes, and from the files of the given period where they are at hand.
 pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option<Period>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for pipeline in &context.project.pipelines {
         let Some(period) = period_of(pipeline) else { continue };
-        if let Err(error) = fits(context, pipeline, period).await {
-            mistakes.push(mistake(pipeline, error));
+        match schemas(context, pipeline, period).await {
+            Ok(Some(schemas)) => mistakes.extend(questions(context, pipeline, &schemas).await),
+            Ok(None) => {}
+            Err(error) => mistakes.push(mistake(pipeline, error)),
         }
     }
     mistakes
 }
 
-async fn fits(context: &Context, pipeline: &Pipeline, period: Period) -> Result<(), EngineError> {
+/// The columns of both results, legacy first; `None` where an input has neither files nor a shape.
+async fn schemas(
+    context: &Context,
+    pipeline: &Pipeline,
+    period: Period,
+) -> Result<Option<[SchemaRef; 2]>, EngineError> {
     let all = context.project.changes_of(&pipeline.id);
     let mut schemas = Vec::new();
     for side in Side::BOTH {
-        let mut tables: Tables = crate::inputs::read_side(context, pipeline, side, period).await?;
-        // Planning needs columns, not rows; an input without files and without a shape has none to check against.
+        let mut tables: Tables = read_side(context, pipeline, side, period).await?;
         if tables.values().any(|t| t.schema.fields().is_empty()) {
-            return Ok(());
+            return Ok(None);
         }
+        // Planning needs columns, not rows.
         for table in tables.values_mut() {
             let mut bare = (**table).clone();
             bare.batches.clear();
-            *table = std::sync::Arc::new(bare);
+            *table = Arc::new(bare);
         }
         let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
-        let switches = pipeline.switch_values(&all, &|_| true, side);
-        let schema = calculator.schema(&switches).await?;
-        let compare = |source| EngineError::Compare { pipeline: pipeline.id.to_string(), source };
-        schemas.push(Aligner::new(&pipeline.align, side, schema).map_err(compare)?.schema());
+        let schema = calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await?;
+        let aligned = Aligner::new(&pipeline.align, side, schema).map_err(|e| compare_error(pipeline, e))?;
+        schemas.push(aligned.schema());
     }
-    let [legacy, new] = [&schemas[0], &schemas[1]];
+    let [legacy, new] = <[SchemaRef; 2]>::try_from(schemas).map_err(|_| EngineError::Cancelled)?;
     let mut result = pipeline.result.clone();
     if !result.compare_at.is_empty() {
         result.grain.clone_from(&result.compare_at);
     }
-    common_for_result(legacy, new, &result)
-        .map(|_| ())
-        .map_err(|source| EngineError::Compare { pipeline: pipeline.id.to_string(), source })
+    common_for_result(&legacy, &new, &result).map_err(|e| compare_error(pipeline, e))?;
+    Ok(Some([legacy, new]))
+}
+
+/// Data checks and conditions of promises that do not fit the result.
+async fn questions(context: &Context, pipeline: &Pipeline, schemas: &[SchemaRef; 2]) -> Vec<Mistake> {
+    let mut mistakes = Vec::new();
+    for check in &pipeline.checks {
+        let schema = match check.side {
+            Side::Legacy => &schemas[0],
+            Side::New => &schemas[1],
+        };
+        if let Err(source) = plan(context, schema, &check.sql).await {
+            let error = EngineError::Check { name: check.name.clone(), side: check.side, source };
+            mistakes.push(mistake(pipeline, error));
+        }
+    }
+    for change in context.project.changes_of(&pipeline.id) {
+        for expectation in change.expectations.iter().filter(|e| e.pipelines.contains(&pipeline.id)) {
+            let sql = format!("select coalesce(({}), false) from result", expectation.condition);
+            if let Err(source) = plan(context, &schemas[1], &sql).await {
+                let error = EngineError::Condition { change: change.id.to_string(), source };
+                let column = Some(expectation.condition.clone());
+                let file = change.file.clone();
+                mistakes.push(Mistake { pipeline: pipeline.id.clone(), file, column, error });
+            }
+        }
+    }
+    mistakes
+}
+
+async fn plan(context: &Context, schema: &SchemaRef, sql: &str) -> Result<(), DataFusionError> {
+    let session = context.runtime.session();
+    session.register_table("result", Arc::new(MemTable::try_new(Arc::clone(schema), vec![vec![]])?))?;
+    session.sql(sql).await?.create_physical_plan().await.map(|_| ())
+}
+
+fn compare_error(pipeline: &Pipeline, source: CompareError) -> EngineError {
+    EngineError::Compare { pipeline: pipeline.id.to_string(), source }
+}
+
+fn mistake(pipeline: &Pipeline, error: EngineError) -> Mistake {
+    let (file, column) = match &error {
+        EngineError::Model { file, .. } => (file.into(), None),
+        EngineError::Compare { source: CompareError::MissingColumn { column, .. }, .. } => {
+            (pipeline.file.clone(), Some(column.clone()))
+        }
+        EngineError::Check { name, .. } => (pipeline.file.clone(), Some(name.clone())),
+        _ => (pipeline.file.clone(), None),
+    };
+    Mistake { pipeline: pipeline.id.clone(), file, column, error }
 }

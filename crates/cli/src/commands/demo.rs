@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path, sync::Arc, time::Instant};
 
-use dualrun_core::{ExitCode, Outcome};
+use dualrun_core::{ExitCode, Outcome, PeriodUnit};
 use dualrun_demo::{
     DemoError,
     layout::{LayoutOptions, lay_out},
@@ -152,7 +152,7 @@ fn last_screen(dir: &Path, played: &Played, status: &Status, seconds: f64, style
         ))
     );
     let of = |wanted: fn(&PipelineStatus) -> bool| status.pipelines.iter().filter(move |p| wanted(p));
-    let _ = writeln!(text, "{}", style.bold("Where the ten pipelines stand after the last night"));
+    let _ = writeln!(text, "{}", style.bold("Where the pipelines stand after the last night"));
     for pipeline in of(|p| p.last_outcome == Some(Outcome::Agrees)) {
         let changes = approved(pipeline, status);
         let by = if changes.is_empty() {
@@ -160,8 +160,13 @@ fn last_screen(dir: &Path, played: &Played, status: &Status, seconds: f64, style
         } else {
             format!("the sides differ by approved changes only ({})", changes.join(", "))
         };
-        let word = style.good("agrees");
-        let _ = writeln!(text, "  {word:<8}  {}, {} clean nights: {by}", pipeline.id, pipeline.streak.nights);
+        let streak = match pipeline.period_unit {
+            PeriodUnit::Day => "clean nights",
+            PeriodUnit::Month => "closed months",
+        };
+        let word = style.good("agrees  ");
+        let _ =
+            writeln!(text, "  {word}  {}, {} {streak} in a row: {by}", pipeline.id, pipeline.streak.nights);
     }
     for pipeline in of(|p| p.last_outcome == Some(Outcome::ReviewPending)) {
         let waiting = waiting(pipeline, status);

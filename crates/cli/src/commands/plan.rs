@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<ExitCode, CliError> {
-    let context = project::open(global)?;
+    let context = project::look(global)?;
     let request =
         NightRequest { day: args.period.unwrap_or_else(yesterday), as_of: today(), pipelines: Vec::new() };
     let due = night::due(&context, &request).await?;

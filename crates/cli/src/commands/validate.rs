@@ -4,13 +4,13 @@ use dualrun_core::{ExitCode, Period};
 use dualrun_engine::validate::validate;
 use serde_json::json;
 
-use crate::{args::Global, commands::yesterday, error::CliError, output::Output, project};
+use crate::{adapters, args::Global, commands::yesterday, error::CliError, output::Output, project};
 
 pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, CliError> {
     let (files, loaded) = project::check(&global.project, &global.env)?;
     let mut diagnostics = loaded.diagnostics;
-    if loaded.project.is_some() {
-        let context = project::open(global)?;
+    if let Some(project) = &loaded.project {
+        let context = adapters::open_dry(project.clone(), &global.project, &global.env)?;
         // Any day serves: without files the declared shapes say which columns there are.
         let day = yesterday();
         let mistakes =
@@ -42,10 +42,12 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, Cl
     let answer = json!({ "schema": "dualrun.validate/1", "errors": errors, "warnings": warnings, "diagnostics": listed });
     let summary = match &loaded.project {
         Some(project) if errors == 0 => format!(
-            "{} pipelines and {} methodology changes are well-formed{}",
+            "{} pipeline{} and {} methodology change{}: no mistakes{}",
             project.pipelines.len(),
+            plural(project.pipelines.len()),
             project.changes.len(),
-            if warnings > 0 { format!("; {warnings} warnings") } else { String::new() }
+            plural(project.changes.len()),
+            if warnings > 0 { format!(", {warnings} warning{}", plural(warnings)) } else { String::new() }
         ),
         _ => format!("{errors} mistake{}, {warnings} warning{}", plural(errors), plural(warnings)),
     };

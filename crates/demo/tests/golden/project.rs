@@ -45,7 +45,7 @@ pub(crate) fn of_case(folder: &Path, case: &Case) -> Result<Project, String> {
 }
 
 /// All files below a folder, relative to it and in order, without what a run leaves there.
-fn below(folder: &Path) -> Result<Vec<PathBuf>, String> {
+pub(crate) fn below(folder: &Path) -> Result<Vec<PathBuf>, String> {
     let failed = |e: std::io::Error| format!("{}: {e}", folder.display());
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {

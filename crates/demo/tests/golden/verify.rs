@@ -19,8 +19,8 @@ pub(crate) async fn folder(folder: &Path) -> Vec<String> {
 async fn failures(folder: &Path) -> Result<Vec<String>, String> {
     let case = Case::read(folder)?;
     let project = project::of_case(folder, &case)?;
-    let spill = tempfile::tempdir().map_err(|e| e.to_string())?;
-    let mut calculations = Calculations::new(&project, &case, folder, spill.path()).await?;
+    let scratch = tempfile::tempdir().map_err(|e| e.to_string())?;
+    let mut calculations = Calculations::new(&project, &case, folder, scratch.path()).await?;
     let periods = case.periods()?;
     let unit = calculations.pipeline().result.period.unit;
     if periods.iter().any(|period| period.unit() != unit) {
@@ -45,10 +45,10 @@ async fn figure(
     periods: &[Period],
 ) -> Result<(), String> {
     figure::parse(&expect.value)?;
-    let results = calculations.of(expect, expect.changes.as_deref(), periods).await?;
+    let results = calculations.of(expect.side, expect.changes.as_deref(), periods).await?;
     let mut found = figure::sum(&results, &expect.column, &expect.rows)?;
     if let Some(minus) = &expect.minus {
-        let results = calculations.of(expect, Some(minus), periods).await?;
+        let results = calculations.of(expect.side, Some(minus), periods).await?;
         found -= figure::sum(&results, &expect.column, &expect.rows)?;
     }
     if let Some(factor) = &expect.multiply {
