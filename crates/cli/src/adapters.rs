@@ -13,6 +13,8 @@ use dualrun_sources::{
 };
 use dualrun_state::SqliteStore;
 
+use crate::secrets;
+
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
     project: Project,
@@ -40,7 +42,7 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    Ok(Arc::new(context))
+    Ok(Arc::new(context.with_mask(secrets::masked)))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.

@@ -173,17 +173,20 @@ pub(crate) struct DiffArgs {
     #[arg(value_name = "NEW")]
     pub(crate) new: String,
     /// The columns that make a row unique
-    #[arg(long, value_name = "A,B", value_delimiter = ',', required = true)]
+    #[arg(long, value_name = "A,B", value_delimiter = ',', required_unless_present = "mapping")]
     pub(crate) key: Vec<String>,
     /// The column that names the customer
     #[arg(long, value_name = "C")]
     pub(crate) customer: Option<String>,
     /// The absolute difference that is allowed in every numeric column
-    #[arg(long, value_name = "X", default_value_t = 0.0)]
+    #[arg(long, value_name = "X", default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) abs: f64,
     /// The difference that is allowed as a share of the larger value
-    #[arg(long, value_name = "Y", default_value_t = 0.0)]
+    #[arg(long, value_name = "Y", default_value_t = 0.0, allow_negative_numbers = true)]
     pub(crate) rel: f64,
+    /// Take key, customer, columns, tolerances and normalisations from a mapping file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "customer", "abs", "rel"])]
+    pub(crate) mapping: Option<PathBuf>,
     /// Write all differences to this Parquet file
     #[arg(long, value_name = "FILE")]
     pub(crate) differences: Option<PathBuf>,

@@ -14,13 +14,30 @@ pub(crate) mod validate;
 
 use jiff::{Zoned, civil::Date};
 
+use crate::error::CliError;
+
 /// Today, in the time zone of the machine.
-fn today() -> Date {
+pub(crate) fn today() -> Date {
     Zoned::now().date()
 }
 
 /// Yesterday: the last day whose results can be complete.
-fn yesterday() -> Date {
+pub(crate) fn yesterday() -> Date {
     let today = today();
     today.yesterday().unwrap_or(today)
+}
+
+/// Refuses a night that lies ahead: it would stand as the latest one until it comes.
+fn not_ahead(night: Date) -> Result<(), CliError> {
+    let today = today();
+    // The night shift of another time zone may be a day ahead.
+    if night <= today.tomorrow().unwrap_or(today) {
+        return Ok(());
+    }
+    Err(CliError::Argument {
+        message: format!("the night of {night} lies ahead"),
+        hint: Some(format!(
+            "--as-of names the night that a run belongs to; it is today ({today}) where not given"
+        )),
+    })
 }

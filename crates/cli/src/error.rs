@@ -10,10 +10,10 @@ use dualrun_engine::EngineError;
 pub(crate) enum CliError {
     /// The engine could not do it.
     #[error(transparent)]
-    Engine(#[from] EngineError),
+    Engine(Box<EngineError>),
     /// The demo could not do it.
     #[error(transparent)]
-    Demo(#[from] dualrun_demo::DemoError),
+    Demo(Box<dualrun_demo::DemoError>),
     /// The project has mistakes; they are printed already.
     #[error("the project has {count} mistake{}", if *count == 1 { "" } else { "s" })]
     Project {
@@ -118,5 +118,17 @@ impl CliError {
             hint: self.hint(),
             retryable: self.retryable(),
         }
+    }
+}
+
+impl From<EngineError> for CliError {
+    fn from(error: EngineError) -> Self {
+        Self::Engine(Box::new(error))
+    }
+}
+
+impl From<dualrun_demo::DemoError> for CliError {
+    fn from(error: dualrun_demo::DemoError) -> Self {
+        Self::Demo(Box::new(error))
     }
 }

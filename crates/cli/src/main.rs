@@ -15,6 +15,8 @@ mod error;
 mod output;
 mod progress;
 mod project;
+mod secrets;
+mod usage;
 
 use args::{Cli, Command};
 use output::Output;
@@ -25,6 +27,9 @@ fn main() -> Code {
         Err(error) => {
             // clap prints help and version to standard output and usage errors to standard error.
             let _ = error.print();
+            if error.use_stderr() {
+                usage::record(&std::env::args_os().collect::<Vec<_>>(), &error);
+            }
             return Code::from(if error.use_stderr() { u8::from(ExitCode::Usage) } else { 0 });
         }
     };

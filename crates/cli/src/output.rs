@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     args::{Format, Global},
     error::CliError,
+    secrets,
 };
 
 /// The two streams of a command.
@@ -40,6 +41,7 @@ impl Output {
 
     /// Prints data.
     pub(crate) fn data(&self, text: &str) -> Result<(), CliError> {
+        let text = secrets::masked(text);
         let mut stdout = std::io::stdout().lock();
         let written = stdout
             .write_all(text.as_bytes())
@@ -84,7 +86,7 @@ impl Output {
     /// A remark on standard error.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr().lock(), "{text}");
+            let _ = writeln!(std::io::stderr().lock(), "{}", secrets::masked(text));
         }
     }
 
@@ -92,11 +94,11 @@ impl Output {
     pub(crate) fn error(&self, error: &CliError) {
         let mut stderr = std::io::stderr().lock();
         if let CliError::Project { text, .. } = error {
-            let _ = writeln!(stderr, "{}", text.trim_end());
+            let _ = writeln!(stderr, "{}", secrets::masked(text.trim_end()));
         }
-        let _ = writeln!(stderr, "{} {}", self.error_style.bad("error:"), error.chain());
+        let _ = writeln!(stderr, "{} {}", self.error_style.bad("error:"), secrets::masked(&error.chain()));
         if let Some(hint) = error.hint() {
-            let _ = writeln!(stderr, "  hint: {hint}");
+            let _ = writeln!(stderr, "  hint: {}", secrets::masked(&hint));
         }
     }
 }
@@ -117,13 +119,36 @@ pub(crate) fn write_whole(path: &Path, content: &[u8]) -> Result<(), CliError> {
     })
 }
 
+/// A path as it can be pasted into a shell.
+pub(crate) fn pasteable(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:,@%".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}
+
 /// Writes the result file, where one is asked for.
 pub(crate) fn result_file<T: Serialize>(
     path: Option<&std::path::PathBuf>,
     value: &T,
 ) -> Result<(), CliError> {
     match path {
-        Some(path) => write_whole(path, &serde_json::to_vec_pretty(value)?),
+        Some(path) => write_whole(path, secrets::masked(&serde_json::to_string_pretty(value)?).as_bytes()),
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(pasteable(Path::new("/tmp/demo-output")), "/tmp/demo-output");
+        assert_eq!(pasteable(Path::new("my demo")), "'my demo'");
+        assert_eq!(pasteable(Path::new("it's")), r"'it'\''s'");
     }
 }

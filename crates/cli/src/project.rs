@@ -9,7 +9,7 @@ use std::{
 use dualrun_engine::{Clock, Context, SystemClock};
 use dualrun_mapping::{Diagnostic, Loaded, ProjectFiles, load};
 
-use crate::{adapters, args::Global, error::CliError};
+use crate::{adapters, args::Global, error::CliError, secrets};
 
 /// Opens the project of the command line.
 pub(crate) fn open(global: &Global) -> Result<Arc<Context>, CliError> {
@@ -44,7 +44,13 @@ pub(crate) fn look(global: &Global) -> Result<Arc<Context>, CliError> {
 /// Reads and checks the files of a project.
 pub(crate) fn check(root: &Path, environment: &str) -> Result<(ProjectFiles, Loaded), CliError> {
     let files = read(root)?;
-    let loaded = load(&files, environment, &|name| std::env::var(name).ok());
+    let loaded = load(&files, environment, &|name| {
+        let value = std::env::var(name).ok();
+        if let Some(value) = &value {
+            secrets::keep(value);
+        }
+        value
+    });
     Ok((files, loaded))
 }
 

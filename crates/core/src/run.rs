@@ -321,6 +321,9 @@ pub struct BridgeEntry {
     /// Rows that it brings or removes.
     #[serde(default)]
     pub rows: u64,
+    /// Rows that its promises for the column let it move.
+    #[serde(default)]
+    pub eligible_rows: u64,
     /// Whether a reviewer approved it in its present form.
     pub approved: bool,
     /// Whether it did what its file promises.

@@ -64,7 +64,7 @@ pub enum DemoError {
     },
     /// A night could not be carried out.
     #[error(transparent)]
-    Engine(#[from] dualrun_engine::EngineError),
+    Engine(Box<dualrun_engine::EngineError>),
     /// A result could not be written as JSON.
     #[error("a night cannot be written as JSON: {0}")]
     Json(String),
@@ -123,6 +123,12 @@ impl DemoError {
 
     pub(crate) fn write(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Write { path: path.into(), source }
+    }
+}
+
+impl From<dualrun_engine::EngineError> for DemoError {
+    fn from(error: dualrun_engine::EngineError) -> Self {
+        Self::Engine(Box::new(error))
     }
 }
 

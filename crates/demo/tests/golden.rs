@@ -38,14 +38,17 @@ macro_rules! cases {
 
 cases! {
     aws_compute_d3: "aws-compute-d3",
+    aws_compute_traps: "aws-compute-traps",
     aws_compute_waterfall: "aws-compute-waterfall",
     cloud_cost_credit_day: "cloud-cost-credit-day",
     device_embodied: "device-embodied",
     device_embodied_traps: "device-embodied-traps",
     device_use: "device-use",
+    device_use_traps: "device-use-traps",
     electricity_invoices_d7: "electricity-invoices-d7",
     electricity_invoices_d7_by_year: "electricity-invoices-d7-by-year",
     electricity_invoices_d7_day: "electricity-invoices-d7-day",
+    electricity_invoices_traps: "electricity-invoices-traps",
     gcp_memory_d5: "gcp-memory-d5",
     saas_spend_d8: "saas-spend-d8",
     saas_spend_d8_ademe: "saas-spend-d8-ademe",
@@ -74,6 +77,7 @@ fn told(error: &dyn std::error::Error) -> String {
 }
 
 /// A copy of a case in which one part of `case.toml` is replaced.
+#[expect(clippy::unwrap_used, reason = "a test that cannot copy its files has failed")]
 async fn changed(folder: &str, from: &str, to: &str) -> Vec<String> {
     let copy = tempfile::tempdir().unwrap();
     for entry in std::fs::read_dir(case::root().join(folder)).unwrap() {
@@ -112,7 +116,11 @@ async fn what_a_case_gets_wrong_is_told() {
             "no input of gcp-memory reads",
         ),
         ("cloudUsage.gcp.jsonl\"", "usage.jsonl\"", "cloudUsage.gcp.jsonl is not used by the case"),
-        ("[[documents]]", "[[documents]]\ncollection = \"cloudUsage.gcp\"\nfile = \"x.jsonl\"\n[[documents]]", "x.jsonl"),
+        (
+            "[[documents]]",
+            "[[documents]]\ncollection = \"cloudUsage.gcp\"\nfile = \"x.jsonl\"\n[[documents]]",
+            "x.jsonl",
+        ),
         ("changes = []", "changes = [\"MC-01\"]", "MC-01 switches nothing"),
         ("column = \"gb_h\"", "column = \"gbh\"", "no column gbh"),
         ("column = \"gb_h\"", "column = \"gb_h\"\nwhere = { customer_id = \"nobody\" }", "no row"),

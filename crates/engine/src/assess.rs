@@ -2,7 +2,7 @@
 //! that a decision about a change turns yesterday's verdicts without running anything again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     sync::Arc,
 };
 
@@ -51,6 +51,8 @@ pub struct Figures {
     pub neighbours: Vec<Neighbour>,
     /// Changes that moved something earlier in the same month, as (change, column).
     pub moved_this_month: BTreeSet<(String, String)>,
+    /// Changes that could have moved something earlier in the same month, as (change, column).
+    pub eligible_this_month: BTreeSet<(String, String)>,
     /// The run key: the seed of sampled splits.
     pub run_key: String,
 }
@@ -168,7 +170,8 @@ impl<'a> Prepared<'a> {
 
     /// The plan over the stored results: every calculation that it asks for must stand among them.
     fn plan(&self, declared: &[Declared], run_key: &str) -> Result<ReplayPlan, EngineError> {
-        let split = crate::replays::plan(declared, run_key, self.figures.period.unit() == PeriodUnit::Month);
+        // Whatever the run was asked for: where the results of all subsets stand, the differences are split.
+        let split = crate::replays::plan(declared, run_key, true);
         if split.calculations.iter().all(|replay| self.position(replay).is_some()) {
             return Ok(split);
         }
@@ -274,8 +277,9 @@ impl<'a> Prepared<'a> {
     ) -> Result<(), EngineError> {
         let explain = |source| EngineError::Explain { pipeline: figures.pipeline.id.to_string(), source };
         let spec = &self.common.spec;
-        let cells: Cells =
+        let mut cells: Cells =
             cells_from_differences(differences, &spec.key, spec.customer.as_deref()).map_err(explain)?;
+        report.findings = crate::rejected::take(&mut cells, &plan.changes, &figures.pipeline);
         if cells.cells.is_empty() {
             return Ok(());
         }
@@ -289,6 +293,12 @@ impl<'a> Prepared<'a> {
         for (name, measure) in &figures.pipeline.result.measures {
             context.tolerances.insert(name.clone(), measure.tolerance);
         }
+        let result = &figures.pipeline.result;
+        context.rows.attributes = result.attributes.keys().cloned().collect();
+        let mut counted = spec.key.clone();
+        counted.extend(context.rows.attributes.iter().cloned());
+        let columns: Vec<String> = result.measures.keys().chain(result.attributes.keys()).cloned().collect();
+        let wanted: HashSet<&[Option<String>]> = cells.cells.iter().map(|cell| cell.key.as_slice()).collect();
         for (side, part) in [
             (dualrun_core::input::Side::Legacy, plan.parts.legacy_with),
             (dualrun_core::input::Side::New, plan.parts.new_without),
@@ -296,11 +306,16 @@ impl<'a> Prepared<'a> {
             if let Some(replay) = plan.calculations.get(part) {
                 for batch in self.relation(replay, true) {
                     let batch = batch.map_err(|source| failed(figures, source))?;
-                    context.totals.count(side, &batch, &spec.key).map_err(explain)?;
+                    let present: Vec<String> =
+                        counted.iter().filter(|name| batch.column_by_name(name).is_some()).cloned().collect();
+                    context.totals.count(side, &batch, &present).map_err(explain)?;
+                    if side == dualrun_core::input::Side::Legacy {
+                        context.rows.keep(&batch, &spec.key, &columns, &wanted).map_err(explain)?;
+                    }
                 }
             }
         }
-        report.findings = dualrun_explain::findings(&cells, &context);
+        report.findings.splice(0..0, dualrun_explain::findings(&cells, &context));
         report.notes.extend(cells.note());
         Ok(())
     }
@@ -359,16 +374,18 @@ fn outcome(figures: &Figures, comparison: &Comparison) -> Outcome {
     }
 }
 
-/// On the last day of a month: a change that moved nothing on any day of it broke its promise.
+/// On the last day of a month: a change that moved nothing on any day of it, although there were rows that it may
+/// move, broke its promise.
 fn close_month(figures: &Figures, entries: &mut [BridgeEntry]) {
     let day = figures.period.start();
     if figures.period.unit() == PeriodUnit::Month || day.last_of_month() != day {
         return;
     }
     for entry in entries.iter_mut().filter(|e| e.promise == Promise::NotYetKnown) {
-        if figures.moved_this_month.contains(&(entry.change.clone(), entry.column.clone())) {
+        let cell = (entry.change.clone(), entry.column.clone());
+        if figures.moved_this_month.contains(&cell) {
             entry.promise = Promise::Kept;
-        } else {
+        } else if entry.eligible_rows > 0 || figures.eligible_this_month.contains(&cell) {
             entry.promise = Promise::Broken;
             entry.broken.push(format!(
                 "it moved nothing in {} although rows that it may move exist",

@@ -71,6 +71,11 @@ impl Runtime {
     }
 }
 
+/// What SQL of a project may do: ask. Nothing is created, changed or written by it.
+pub(crate) fn queries_only() -> SQLOptions {
+    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false)
+}
+
 /// Bytes of a text such as `512MiB`, `2GiB` or `1000000`.
 fn memory_size(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -225,11 +230,7 @@ impl Calculator {
     ) -> Result<DataFrame, DataFusionError> {
         let sql = model.sql.trim().trim_end_matches(';');
         let plan = session.state().create_logical_plan(sql).await?;
-        SQLOptions::new()
-            .with_allow_ddl(false)
-            .with_allow_dml(false)
-            .with_allow_statements(false)
-            .verify_plan(&plan)?;
+        queries_only().verify_plan(&plan)?;
         let mut values: HashMap<String, ScalarValue> =
             self.builtin.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         values.extend(switches.iter().map(|(name, value)| (name.clone(), scalar(value))));

@@ -32,6 +32,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Memory and spill folder of the calculations.
     pub runtime: Runtime,
+    /// Takes secrets out of texts before they are recorded.
+    pub mask: fn(&str) -> String,
 }
 
 impl Context {
@@ -54,7 +56,26 @@ impl Context {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
         let runtime = Runtime::new(&project.settings.limits, &root)?;
-        Ok(Self { project, root, environment, state, store, prefix, inputs, clock, runtime })
+        Ok(Self {
+            project,
+            root,
+            environment,
+            state,
+            store,
+            prefix,
+            inputs,
+            clock,
+            runtime,
+            mask: str::to_owned,
+        })
+    }
+}
+
+impl Context {
+    /// The same with a mask for secrets.
+    #[must_use]
+    pub fn with_mask(self, mask: fn(&str) -> String) -> Self {
+        Self { mask, ..self }
     }
 }
 

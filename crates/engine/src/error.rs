@@ -19,6 +19,14 @@ pub enum EngineError {
         /// What was asked for.
         period: String,
     },
+    /// The night lies before the end of the period: its results cannot be complete.
+    #[error("{period} is not over as of {as_of}")]
+    NotOver {
+        /// The period.
+        period: String,
+        /// The night.
+        as_of: jiff::civil::Date,
+    },
     /// A time zone or the ends of the calendar.
     #[error("the period has no bounds")]
     Period(#[from] PeriodError),
@@ -100,6 +108,25 @@ pub enum EngineError {
         /// The changes.
         on: String,
     },
+    /// The period column holds text that is neither a day nor a month.
+    #[error("period column {column} of the {side} side holds text that is no day and no month")]
+    PeriodColumn {
+        /// The column.
+        column: String,
+        /// The side.
+        side: Side,
+    },
+    /// An input lacks what its fence compares.
+    #[error("input {input} of the {side} side cannot be fenced")]
+    Fence {
+        /// The input's name.
+        input: String,
+        /// The side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: dualrun_compare::CompareError,
+    },
     /// The differences cannot be explained.
     #[error("differences of {pipeline}")]
     Explain {
@@ -152,16 +179,18 @@ impl EngineError {
         match self {
             Self::Input { source, .. } | Self::Relation { source, .. } => source.exit_code(),
             Self::Compare { source, .. } => source.exit_code(),
-            Self::Calculate { source, .. } if exhausted(source) => ExitCode::Infrastructure,
-            Self::Evidence { .. }
-            | Self::EvidenceBroken { .. }
-            | Self::NotConserved(_)
-            | Self::Cancelled
-            | Self::Calculate { .. } => ExitCode::Infrastructure,
+            Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
+            Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::NotConserved(_) | Self::Cancelled => {
+                ExitCode::Infrastructure
+            }
             Self::State(source) => source.exit_code(),
             Self::Tracker(_)
             | Self::UnknownPipeline(_)
             | Self::PeriodUnit { .. }
+            | Self::NotOver { .. }
+            | Self::Fence { .. }
+            | Self::PeriodColumn { .. }
+            | Self::Calculate { .. }
             | Self::Period(_)
             | Self::Model { .. }
             | Self::Check { .. }
@@ -197,8 +226,17 @@ impl EngineError {
                 Some("`dualrun status --format json` lists the latest run of each pipeline".into())
             }
             Self::UnknownChange(_) => Some("`dualrun review list` lists the changes".into()),
+            Self::PeriodColumn { .. } => Some(
+                "write days as 2025-03-01 and months as 2025-03, or name another column in [result] period"
+                    .into(),
+            ),
+            Self::Fence { .. } => Some(
+                "`key`, `columns` and `customer` of the input name columns of its files; see its `shape`"
+                    .into(),
+            ),
             Self::PeriodUnit { expected: "month", .. } => Some("write the month as 2025-03".into()),
             Self::PeriodUnit { .. } => Some("write the day as 2025-03-01".into()),
+            Self::NotOver { .. } => Some("name a later night with --as-of, or an earlier period".into()),
             Self::Calculate { source, .. } if exhausted(source) => {
                 Some("raise `limits.memory`, or give `limits.spill` more space".into())
             }
@@ -208,9 +246,10 @@ impl EngineError {
             Self::MissingReplay { .. } => Some(
                 "run the period again as of today: the new run calculates what the decision needs".into(),
             ),
-            Self::EvidenceBroken { .. } => {
-                Some("delete the folder of this run; the same command makes it anew".into())
-            }
+            Self::EvidenceBroken { .. } => Some(
+                "delete the folder of this run, then run its period and night again: it is calculated anew"
+                    .into(),
+            ),
             _ => None,
         }
     }
@@ -218,9 +257,9 @@ impl EngineError {
     /// The stage of the run that failed, for the report.
     pub fn stage(&self) -> &'static str {
         match self {
-            Self::Input { .. } | Self::Relation { .. } => "fence",
+            Self::Input { .. } | Self::Relation { .. } | Self::Fence { .. } => "fence",
             Self::Model { .. } | Self::Calculate { .. } | Self::Check { .. } | Self::Limits(_) => "calculate",
-            Self::Compare { .. } | Self::NotConserved(_) => "compare",
+            Self::PeriodColumn { .. } | Self::Compare { .. } | Self::NotConserved(_) => "compare",
             Self::Explain { .. } | Self::Condition { .. } | Self::MissingReplay { .. } => "explain",
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
             _ => "plan",
@@ -231,6 +270,12 @@ impl EngineError {
     pub fn chain(&self) -> String {
         dualrun_core::chain(self)
     }
+}
+
+/// Memory, disk or network: not the fault of the model or of its data.
+fn infrastructure(error: &datafusion::error::DataFusionError) -> bool {
+    use datafusion::error::DataFusionError as E;
+    matches!(error.find_root(), E::ResourcesExhausted(_) | E::IoError(_) | E::ObjectStore(_))
 }
 
 fn exhausted(error: &datafusion::error::DataFusionError) -> bool {

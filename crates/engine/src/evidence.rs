@@ -168,9 +168,10 @@ impl Evidence {
             return Err(broken("is not what its manifest says".into()));
         }
         let decoded = || -> Result<_, Box<dyn std::error::Error + Send + Sync>> {
-            let reader = ParquetRecordBatchReaderBuilder::try_new(bytes)?.build()?;
-            let schema = arrow::record_batch::RecordBatchReader::schema(&reader);
-            Ok((schema, reader.collect::<Result<Vec<_>, _>>()?))
+            let builder = ParquetRecordBatchReaderBuilder::try_new(bytes)?;
+            // With the metadata that was written, which the schema of the reader has lost.
+            let schema = Arc::clone(builder.schema());
+            Ok((schema, builder.build()?.collect::<Result<Vec<_>, _>>()?))
         };
         decoded().map_err(|e| broken(format!("cannot be decoded: {e}")))
     }

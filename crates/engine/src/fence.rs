@@ -56,7 +56,7 @@ pub fn fence(pipeline: &Pipeline, legacy: &Tables, new: &Tables) -> Result<Fence
         let tables = tables.map(|table| table.map(AsRef::as_ref));
         let report = match input.role {
             Role::Factor => factor(pipeline, input, tables)?,
-            Role::Activity => activity(pipeline, input, tables, &names, &mut found)?,
+            Role::Activity => activity(input, tables, &names, &mut found)?,
         };
         found.inputs.push(report);
     }
@@ -65,7 +65,6 @@ pub fn fence(pipeline: &Pipeline, legacy: &Tables, new: &Tables) -> Result<Fence
 }
 
 fn activity(
-    pipeline: &Pipeline,
     input: &InputDecl,
     tables: [Option<&InputTable>; 2],
     names: &[BTreeMap<String, String>; 2],
@@ -74,8 +73,8 @@ fn activity(
     let mut report = blank(input, input.fence.as_str(), tables);
     let [Some(legacy), Some(new)] = tables else { return Ok(report) };
     let sides = [
-        as_in_results(per_customer(pipeline, input, legacy)?, &names[0]),
-        as_in_results(per_customer(pipeline, input, new)?, &names[1]),
+        as_in_results(per_customer(input, Side::Legacy, legacy)?, &names[0]),
+        as_in_results(per_customer(input, Side::New, new)?, &names[1]),
     ];
     report.legacy = Some(total(&sides[0]).to_string());
     report.new = Some(total(&sides[1]).to_string());
@@ -147,20 +146,20 @@ fn blank(input: &InputDecl, fence: &str, tables: [Option<&InputTable>; 2]) -> In
 }
 
 fn per_customer(
-    pipeline: &Pipeline,
     input: &InputDecl,
+    side: Side,
     table: &InputTable,
 ) -> Result<BTreeMap<Option<String>, Fingerprint>, EngineError> {
     if table.schema.fields().is_empty() {
         // No file on this side: no schema either.
         return Ok(BTreeMap::new());
     }
-    let compare = |source| EngineError::Compare { pipeline: pipeline.id.to_string(), source };
+    let failed = |source| EngineError::Fence { input: input.name.clone(), side, source };
     let customer = input.customer.as_deref();
     let mut prints = Fingerprinter::new(&table.schema, &input.key, &input.columns, customer, input.fence)
-        .map_err(compare)?;
+        .map_err(failed)?;
     for batch in &table.batches {
-        prints.update(batch).map_err(compare)?;
+        prints.update(batch).map_err(failed)?;
     }
     Ok(prints.finish())
 }

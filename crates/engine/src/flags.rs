@@ -12,7 +12,11 @@ use dualrun_compare::{Common, sort_batches};
 use dualrun_core::review::ReviewStatus;
 use dualrun_explain::promise::{InForce, promised};
 
-use crate::{assess::Figures, calculate::Runtime, error::EngineError};
+use crate::{
+    assess::Figures,
+    calculate::{Runtime, queries_only},
+    error::EngineError,
+};
 
 /// The keys of all rows with one boolean column for each condition that is not `true`, sorted by the key; `None`
 /// where there is no such condition. Rows of the new result say for themselves; rows that only the legacy result
@@ -61,10 +65,13 @@ pub(crate) async fn flags(
              select {keys}, {held} from legacy_rows l where not exists (select 1 from new_rows n where {})",
             same.join(" and ")
         );
-        let frame = match session.sql(&sql).await {
+        let frame = match session.sql_with_options(&sql, queries_only()).await {
             Ok(frame) => frame,
             // The legacy result may lack a column that the condition speaks of.
-            Err(_) => session.sql(&format!("select {keys}, {held} from new_rows")).await?,
+            Err(_) => {
+                let sql = format!("select {keys}, {held} from new_rows");
+                session.sql_with_options(&sql, queries_only()).await?
+            }
         };
         frame.collect().await
     };

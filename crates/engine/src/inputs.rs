@@ -37,6 +37,26 @@ pub async fn read_side(
     Ok(tables)
 }
 
+/// Gives an input of which one side has no file, and so no columns, the columns of the other side: its calculation
+/// has no rows to read, but can be planned.
+pub fn lend_columns(sides: &mut [Tables; 2]) {
+    let names: Vec<String> = sides.iter().flat_map(|tables| tables.keys().cloned()).collect();
+    for name in names {
+        let schemas = [0, 1].map(|side: usize| sides[side].get(&name).map(|table| Arc::clone(&table.schema)));
+        let [Some(legacy), Some(new)] = schemas else { continue };
+        let lent = match (legacy.fields().is_empty(), new.fields().is_empty()) {
+            (true, false) => (0, new),
+            (false, true) => (1, legacy),
+            _ => continue,
+        };
+        if let Some(table) = sides[lent.0].get_mut(&name) {
+            let mut with_columns = (**table).clone();
+            with_columns.schema = lent.1;
+            *table = Arc::new(with_columns);
+        }
+    }
+}
+
 async fn read_input(
     context: &Context,
     input: &InputDecl,

@@ -19,6 +19,8 @@ mod flags;
 pub mod inputs;
 pub mod night;
 pub mod progress;
+mod record;
+mod rejected;
 pub mod replays;
 pub mod results;
 pub mod reviews;

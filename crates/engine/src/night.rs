@@ -44,8 +44,15 @@ pub async fn nightly(
     progress: Arc<dyn Progress>,
 ) -> Result<NightReport, EngineError> {
     let Some(_lock) = context.state.try_lock(&format!("night-{}", context.environment)).await? else {
-        let nothing = ExitCode::Nothing;
-        return Ok(NightReport::empty(request.day, request.as_of, &context.environment, nothing));
+        let mut report =
+            NightReport::empty(request.day, request.as_of, &context.environment, ExitCode::Nothing);
+        report.failure = Some(Failure {
+            stage: "plan".to_owned(),
+            message: "another process holds the nightly job of this environment".to_owned(),
+            hint: Some("wait for it; the same command answers with what it recorded".to_owned()),
+            retryable: true,
+        });
+        return Ok(report);
     };
     let due = due(context, request).await?;
     let key = night_key(context, request, &due);
@@ -152,7 +159,7 @@ async fn one(
             outcome: Some(Outcome::Failed),
             exit_code: error.exit_code(),
             enforced,
-            failure: Some(failure(&error)),
+            failure: Some(failure(&context, &error)),
             customers_not_comparable: 0,
             failed_checks: Vec::new(),
             findings: Vec::new(),
@@ -186,10 +193,10 @@ pub fn entry(answer: &RunAnswer, period: Period, enforced: bool, pipeline: &Pipe
 }
 
 /// A failure as a report says it.
-pub fn failure(error: &EngineError) -> Failure {
+pub fn failure(context: &Context, error: &EngineError) -> Failure {
     Failure {
         stage: error.stage().to_owned(),
-        message: error.chain(),
+        message: (context.mask)(&error.chain()),
         hint: error.hint(),
         retryable: error.retryable(),
     }
@@ -220,5 +227,8 @@ async fn recorded(context: &Context, key: &str) -> Result<Option<NightReport>, E
         return Ok(None);
     }
     let report = night.result.as_deref().and_then(|text| serde_json::from_str::<NightReport>(text).ok());
+    // The worst pipeline gives the code of the night, and one that waits may stand behind it.
+    let finished = |run: &NightRun| matches!(run.outcome, None | Some(Outcome::Agrees | Outcome::Differs));
+    let report = report.filter(|report| report.runs.iter().all(finished));
     Ok(report.map(|report| NightReport { repeated: true, ..report }))
 }

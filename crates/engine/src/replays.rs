@@ -21,6 +21,9 @@ use crate::{
 /// Up to so many changes on a side are split every night: 2³ = 8 replays.
 const SPLIT_EVERY_NIGHT: usize = 3;
 
+/// The key in the metadata of a stored result under which the rows outside of the period are counted.
+const OUTSIDE: &str = "dualrun.rows_outside";
+
 /// Which calculations a run needs.
 pub fn plan(declared: &[Declared], run_key: &str, split: bool) -> ReplayPlan {
     let plan = verdicts(declared);
@@ -34,10 +37,20 @@ pub struct Calculated {
     pub results: Vec<CalculatedResult>,
     /// Files written into the run's folder.
     pub files: Vec<FileEntry>,
+    /// The results that were not in the state database under the same path, to be recorded once the manifest stands.
+    pub calculations: Vec<CalculationRecord>,
     /// Data checks of both sides.
     pub checks: Vec<CheckReport>,
     /// What was noticed.
     pub notes: Vec<String>,
+}
+
+impl Calculated {
+    /// Whether neither the legacy nor the new result has a row.
+    pub fn is_empty(&self, plan: &ReplayPlan) -> bool {
+        let empty = |part: usize| self.results.get(part).is_none_or(|result| result.rows.rows() == 0);
+        empty(plan.parts.legacy) && empty(plan.parts.new)
+    }
 }
 
 /// One result.
@@ -64,9 +77,11 @@ struct SideJob {
     folder: String,
 }
 
+#[derive(Default)]
 struct SideDone {
     results: Vec<(usize, CalculatedResult)>,
     files: Vec<FileEntry>,
+    calculations: Vec<CalculationRecord>,
     outside: u64,
     reused: u64,
 }
@@ -122,11 +137,12 @@ pub async fn calculate(
         tasks.push(tokio::spawn(job.run()));
     }
     let mut results = Vec::new();
-    let (mut files, mut notes) = (Vec::new(), Vec::new());
+    let (mut files, mut calculations, mut notes) = (Vec::new(), Vec::new(), Vec::new());
     for (side, task) in Side::BOTH.into_iter().zip(tasks) {
         let done = task.await.map_err(|_| EngineError::Cancelled)??;
         results.extend(done.results);
         files.extend(done.files);
+        calculations.extend(done.calculations);
         if done.outside > 0 {
             notes.push(format!("{} {side} rows lie outside of the period and were left out", done.outside));
         }
@@ -142,12 +158,12 @@ pub async fn calculate(
             checks.extend(results::check(&context.runtime, &pipeline.checks, side, &result.rows).await?);
         }
     }
-    Ok(Calculated { results, files, checks, notes })
+    Ok(Calculated { results, files, calculations, checks, notes })
 }
 
 impl SideJob {
     async fn run(self) -> Result<SideDone, EngineError> {
-        let mut done = SideDone { results: Vec::new(), files: Vec::new(), outside: 0, reused: 0 };
+        let mut done = SideDone::default();
         // Replays whose switches do not reach the result are the same result.
         let mut known: BTreeMap<String, (Arc<SideResult>, ResultEntry)> = BTreeMap::new();
         let share = self.wanted.len() > 1;
@@ -189,7 +205,7 @@ impl SideJob {
                     rows: entry.rows,
                     hash: entry.sha256.clone(),
                 };
-                self.context.state.record_calculation(&record).await?;
+                done.calculations.push(record);
             }
             done.results.push((*position, CalculatedResult { replay: replay.clone(), rows, entry }));
         }
@@ -210,7 +226,10 @@ impl SideJob {
         path: &str,
         done: &mut SideDone,
     ) -> Result<ResultEntry, EngineError> {
-        let file = self.evidence.write_parquet(path, &rows.schema, &rows.batches).await?;
+        let mut metadata = rows.schema.metadata().clone();
+        metadata.insert(OUTSIDE.to_owned(), rows.outside.to_string());
+        let schema = Arc::new(rows.schema.as_ref().clone().with_metadata(metadata));
+        let file = self.evidence.write_parquet(path, &schema, &rows.batches).await?;
         let entry = ResultEntry {
             side: self.side,
             on: Vec::new(),
@@ -251,7 +270,8 @@ impl SideJob {
             done.files.push(FileEntry { name, bytes, sha256: record.hash.clone() });
         }
         done.reused += 1;
-        let rows = Arc::new(SideResult { schema, batches, outside: 0 });
+        let outside = schema.metadata().get(OUTSIDE).and_then(|n| n.parse().ok()).unwrap_or(0);
+        let rows = Arc::new(SideResult { schema, batches, outside });
         let entry =
             ResultEntry { side: self.side, on: Vec::new(), path, rows: record.rows, sha256: record.hash };
         Ok(Some((rows, entry)))

@@ -4,18 +4,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{
-    array::{Array, BooleanArray, Date32Array},
+    array::{Array, AsArray, BooleanArray, Date32Array},
     compute::{cast, filter_record_batch},
-    datatypes::{DataType, SchemaRef},
+    datatypes::{DataType, SchemaRef, TimeUnit, TimestampMicrosecondType},
     record_batch::RecordBatch,
 };
 use datafusion::{datasource::MemTable, error::DataFusionError};
 use dualrun_compare::{CompareError, align::Aligner, sort::sort_batches};
-use dualrun_core::{Period, input::Side, run::CheckReport};
+use dualrun_core::{Period, input::Side, period::time_zone, result::PeriodDecl, run::CheckReport};
 use dualrun_mapping::plan::{Check, Pipeline};
 
 use crate::{
-    calculate::{Runtime, days_since_epoch},
+    calculate::{Runtime, days_since_epoch, queries_only},
     error::EngineError,
 };
 
@@ -56,7 +56,8 @@ pub async fn finish(
     let mut outside = 0;
     for batch in &batches {
         let batch = aligner.apply(batch).map_err(compare)?;
-        let inside = within(&batch, &pipeline.result.period.column, period, side).map_err(compare)?;
+        check_period(&batch, &pipeline.result.period, side)?;
+        let inside = within(&batch, &pipeline.result.period, period, side).map_err(compare)?;
         outside += (inside.len() - inside.true_count()) as u64;
         let batch = filter_record_batch(&batch, &inside).map_err(|e| compare(CompareError::from(e)))?;
         schema = batch.schema();
@@ -137,7 +138,7 @@ async fn count(runtime: &Runtime, result: &SideResult, sql: &str) -> Result<i64,
     let session = runtime.session();
     let table = MemTable::try_new(Arc::clone(&result.schema), vec![result.batches.clone()])?;
     session.register_table("result", Arc::new(table))?;
-    let batches = session.sql(sql).await?.collect().await?;
+    let batches = session.sql_with_options(sql, queries_only()).await?.collect().await?;
     let cell = batches.iter().find(|b| b.num_rows() > 0 && b.num_columns() > 0).map(|b| b.column(0));
     let Some(cell) = cell else {
         return Err(DataFusionError::Plan("the check gives no row; it must count what is wrong".into()));
@@ -184,16 +185,41 @@ async fn coarser(
         .map_err(|source| EngineError::Calculate { file: format!("compare_at of {}", pipeline.id), source })
 }
 
-/// Which rows lie in the period, by the period column: a date, a text (`2025-03-01`, `2025-03`) or a timestamp.
+/// Which rows lie in the period, by the period column: a date, a text (`2025-03-01`, `2025-03`), a timestamp without
+/// a zone, or an instant, which lies in the day of the declared time zone.
+/// A text in the period column must be a day or a month: any other text would leave every row out.
+fn check_period(batch: &RecordBatch, declared: &PeriodDecl, side: Side) -> Result<(), EngineError> {
+    let Some(array) = batch.column_by_name(&declared.column) else { return Ok(()) };
+    if !matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
+        return Ok(());
+    }
+    let wrong = || EngineError::PeriodColumn { column: declared.column.clone(), side };
+    let texts = cast(array, &DataType::Utf8).map_err(|_| wrong())?;
+    let texts = arrow::array::AsArray::as_string::<i32>(&texts);
+    let known = |text: &str| {
+        let day = text.get(..10).unwrap_or(text);
+        day.parse::<Period>().is_ok() || text.parse::<Period>().is_ok()
+    };
+    if texts.iter().flatten().all(known) { Ok(()) } else { Err(wrong()) }
+}
+
 fn within(
     batch: &RecordBatch,
-    column: &str,
+    declared: &PeriodDecl,
     period: Period,
     side: Side,
 ) -> Result<BooleanArray, CompareError> {
-    let Some(array) = batch.column_by_name(column) else {
-        return Err(CompareError::MissingColumn { side: Some(side), column: column.to_owned() });
+    let Some(array) = batch.column_by_name(&declared.column) else {
+        return Err(CompareError::MissingColumn { side: Some(side), column: declared.column.clone() });
     };
+    if matches!(array.data_type(), DataType::Timestamp(_, Some(_)))
+        && let Ok((start, end)) = time_zone(&declared.time_zone).and_then(|zone| period.instants(&zone))
+    {
+        let instants = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))?;
+        let instants = instants.as_primitive::<TimestampMicrosecondType>();
+        let inside = start.as_microsecond()..end.as_microsecond();
+        return Ok(instants.iter().map(|at| Some(at.is_some_and(|at| inside.contains(&at)))).collect());
+    }
     if matches!(array.data_type(), DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
         let texts = cast(array, &DataType::Utf8)?;
         let texts = arrow::array::AsArray::as_string::<i32>(&texts);
@@ -221,13 +247,38 @@ fn within(
 mod tests {
     use super::*;
     use arrow::{
-        array::{ArrayRef, StringArray},
+        array::{ArrayRef, StringArray, TimestampMicrosecondArray},
         datatypes::{Field, Schema},
     };
 
     fn batch(array: ArrayRef) -> RecordBatch {
         let schema = Schema::new(vec![Field::new("day", array.data_type().clone(), true)]);
         RecordBatch::try_new(Arc::new(schema), vec![array]).unwrap()
+    }
+
+    fn by(column: &str) -> PeriodDecl {
+        PeriodDecl {
+            column: column.into(),
+            unit: dualrun_core::PeriodUnit::Month,
+            time_zone: "Europe/Paris".into(),
+            recompute: 0,
+        }
+    }
+
+    #[test]
+    fn an_instant_lies_in_the_period_of_the_declared_zone() {
+        let period: Period = "2025-03".parse().unwrap();
+        let at = |text: &str| Some(text.parse::<jiff::Timestamp>().unwrap().as_microsecond());
+        let instants = TimestampMicrosecondArray::from(vec![
+            at("2025-02-28T22:59:59Z"),
+            at("2025-02-28T23:00:00Z"),
+            at("2025-03-31T21:59:59Z"),
+            at("2025-03-31T22:00:00Z"),
+            None,
+        ]);
+        let kept =
+            within(&batch(Arc::new(instants.with_timezone("UTC"))), &by("day"), period, Side::New).unwrap();
+        assert_eq!(kept, BooleanArray::from(vec![false, true, true, false, false]));
     }
 
     #[test]
@@ -241,7 +292,7 @@ mod tests {
             Some(first + 31),
             None,
         ])));
-        let kept = within(&dates, "day", period, Side::New).unwrap();
+        let kept = within(&dates, &by("day"), period, Side::New).unwrap();
         assert_eq!(kept, BooleanArray::from(vec![false, true, true, false, false]));
         let texts = batch(Arc::new(StringArray::from(vec![
             Some("2025-03"),
@@ -249,8 +300,8 @@ mod tests {
             Some("2025-04"),
             None,
         ])));
-        let kept = within(&texts, "day", period, Side::New).unwrap();
+        let kept = within(&texts, &by("day"), period, Side::New).unwrap();
         assert_eq!(kept, BooleanArray::from(vec![true, true, false, false]));
-        assert!(within(&texts, "month", period, Side::New).is_err());
+        assert!(within(&texts, &by("month"), period, Side::New).is_err());
     }
 }

@@ -28,6 +28,8 @@ pub struct Decided {
     pub review: ReviewRecord,
     /// Runs whose verdicts were given again: id, outcome before, outcome after.
     pub reassessed: Vec<(String, Outcome, Outcome)>,
+    /// Runs whose evidence cannot be read, so that their verdicts are from before the decision: id and why.
+    pub left: Vec<(String, String)>,
 }
 
 /// Where the changes of a pipeline stand in a night.
@@ -78,7 +80,7 @@ pub async fn decide(
     let policy = &context.project.settings.gates;
     let review = reviews::decide(change, decision, reviewer, reason, context.clock.now(), seen, policy)?;
     context.state.record_review(&review).await?;
-    let mut reassessed = Vec::new();
+    let (mut reassessed, mut left) = (Vec::new(), Vec::new());
     for run in touched {
         let Some(pipeline) = context.project.pipeline(&run.pipeline) else { continue };
         if !run.outcome.is_final() || !same_files(&run, pipeline) {
@@ -86,12 +88,22 @@ pub async fn decide(
         }
         let (id, before) = (run.id.to_string(), run.outcome);
         let recorded_at = run.recorded_at;
-        let run = reassess_if_reviewed(context, pipeline, run).await?;
+        let run = match reassess_if_reviewed(context, pipeline, run).await {
+            Ok(run) => run,
+            // Its verdicts stay as they are; a run of a later night calculates what the decision asks for.
+            Err(EngineError::MissingReplay { .. }) => continue,
+            // The decision stands; the run is told of, and the others are assessed.
+            Err(error @ (EngineError::EvidenceBroken { .. } | EngineError::Evidence { .. })) => {
+                left.push((id, error.chain()));
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         if run.recorded_at != recorded_at || run.outcome != before {
             reassessed.push((id, before, run.outcome));
         }
     }
-    Ok(Decided { review, reassessed })
+    Ok(Decided { review, reassessed, left })
 }
 
 /// Gives the verdicts of a recorded run again where a decision was taken since.
@@ -110,7 +122,7 @@ pub async fn reassess_if_reviewed(
         return Ok(run);
     }
     let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
-    let Some(manifest) = evidence.manifest(&run.evidence).await? else {
+    let Some(mut manifest) = evidence.manifest(&run.evidence).await? else {
         let what = "has no manifest".to_owned();
         return Err(EngineError::EvidenceBroken { path: run.evidence, what });
     };
@@ -129,6 +141,8 @@ pub async fn reassess_if_reviewed(
         let on = entry.on.iter().filter_map(|id| id.parse().ok()).collect();
         results.push((Replay { side: entry.side, on }, rows));
     }
+    let [moved_this_month, eligible_this_month] =
+        crate::surroundings::moved_this_month(context, pipeline, run.period).await?;
     let figures = Figures {
         pipeline: pipeline.clone(),
         period: run.period,
@@ -139,7 +153,8 @@ pub async fn reassess_if_reviewed(
         nothing_comparable: false,
         factors: Vec::new(),
         neighbours: Vec::new(),
-        moved_this_month: crate::surroundings::moved_this_month(context, pipeline, run.period).await?,
+        moved_this_month,
+        eligible_this_month,
         run_key: run.key.clone(),
     };
     let assessment = assess::assess(&context.runtime, &figures, &declared).await?;
@@ -156,7 +171,11 @@ pub async fn reassess_if_reviewed(
     if report.findings.is_empty() || fresh.findings.is_empty() {
         report.findings = fresh.findings;
     }
-    write_assessment(&evidence, &run.evidence, &assessment, &report).await?;
+    for file in write_assessment(&evidence, &run.evidence, &assessment, &report).await? {
+        manifest.files.retain(|known| known.name != file.name);
+        manifest.files.push(file);
+    }
+    evidence.write_json(&format!("{}/manifest.json", run.evidence), &manifest).await?;
     let at = context.clock.now();
     context.state.record_assessment(run.id, report.outcome, &report, at).await?;
     Ok(RunRecord { outcome: report.outcome, report, recorded_at: at, ..run })

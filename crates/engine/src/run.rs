@@ -11,24 +11,24 @@ use dualrun_core::{
     run::RunReport,
 };
 use dualrun_mapping::plan::{Change, Pipeline};
-use dualrun_state::records::{CustomerCoverage, Hashes, RunRecord};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    assess::{self, Assessment, Figures},
+    assess::{self, Figures},
     calculate::{Calculator, hex},
     context::Context,
     error::EngineError,
-    evidence::{Evidence, MANIFEST_SCHEMA, Manifest, ResultEntry},
+    evidence::Evidence,
     fence::{Fence, fence},
-    inputs::{Tables, read_side},
-    night::failure,
+    inputs::{Tables, lend_columns, read_side},
     progress::{Progress, Step},
-    replays::{self, Calculated},
-    results, reviews, surroundings,
+    record::{coverage, finish_report, misfit_notes, record, record_failure, write},
+    replays, results, reviews, surroundings,
 };
+
+pub use crate::record::write_assessment;
 
 /// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ pub struct RunAnswer {
     pub repeated: bool,
     /// Customers that are not comparable.
     pub not_comparable: u64,
-    /// Why there was nothing to do.
+    /// Why there was nothing to do, or why a decision does not show yet.
     pub notes: Vec<String>,
 }
 
@@ -106,6 +106,10 @@ pub async fn run(
             period: request.period.to_string(),
         });
     }
+    let last_day = request.period.end()?.yesterday().unwrap_or(request.period.start());
+    if request.as_of < last_day {
+        return Err(EngineError::NotOver { period: request.period.to_string(), as_of: request.as_of });
+    }
     let name = format!("run-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
     let Some(_lock) = context.state.try_lock(&name).await? else {
         return Ok(RunAnswer::nothing("another process holds this run"));
@@ -137,10 +141,20 @@ async fn attempt(
     let key = run_key(context, pipeline, request, &fence, &changes);
     let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
 
+    // A final run whose evidence is gone is calculated again, under its own id.
+    let mut again = None;
     if let Some(run) = context.state.run_by_key(&key).await? {
-        if run.outcome.is_final() {
-            let run = reviews::reassess_if_reviewed(context, pipeline, run).await?;
-            return Ok(RunAnswer::of(run.report, true));
+        if run.outcome.is_final() && evidence.manifest(&run.evidence).await?.is_none() {
+            again = Some(run);
+        } else if run.outcome.is_final() {
+            return match reviews::reassess_if_reviewed(context, pipeline, run.clone()).await {
+                Ok(run) => Ok(RunAnswer::of(run.report, true)),
+                Err(error @ EngineError::MissingReplay { .. }) => {
+                    let notes = error.hint().into_iter().map(|hint| format!("{error}; {hint}")).collect();
+                    Ok(RunAnswer { notes, ..RunAnswer::of(run.report, true) })
+                }
+                Err(error) => Err(error),
+            };
         }
     } else if let Some((folder, manifest)) =
         evidence.find_by_key(&pipeline.id, request.period, request.as_of, &key).await?
@@ -156,7 +170,7 @@ async fn attempt(
     evidence.sweep(&pipeline.id, request.period, request.as_of).await?;
 
     progress.step(&pipeline.id, &period, Step::Calculate);
-    let run_id = RunId(Uuid::now_v7());
+    let run_id = again.as_ref().map_or_else(|| RunId(Uuid::now_v7()), |run| run.id);
     let folder = Evidence::run_folder(&pipeline.id, request.period, request.as_of, run_id);
     let declared = reviews::declared(context, pipeline, &changes, request.as_of).await?;
     let plan = replays::plan(
@@ -177,7 +191,17 @@ async fn attempt(
     )
     .await?;
 
+    if fence.excluded.is_empty() && !fence.nothing_comparable && calculated.is_empty(&plan) {
+        // Nothing was compared: that is no agreement, and no night to count on.
+        evidence.sweep(&pipeline.id, request.period, request.as_of).await?;
+        let mut answer = RunAnswer::nothing("no rows in this period on either side");
+        answer.notes.extend(calculated.notes);
+        return Ok(answer);
+    }
+
     progress.step(&pipeline.id, &period, Step::Compare);
+    let [moved_this_month, eligible_this_month] =
+        surroundings::moved_this_month(context, pipeline, request.period).await?;
     let figures = Figures {
         pipeline: pipeline.clone(),
         period: request.period,
@@ -188,15 +212,26 @@ async fn attempt(
         nothing_comparable: fence.nothing_comparable,
         factors: surroundings::factor_tables(pipeline, [&legacy, &new]),
         neighbours: surroundings::neighbours(context, pipeline, request.period, &evidence).await?,
-        moved_this_month: surroundings::moved_this_month(context, pipeline, request.period).await?,
+        moved_this_month,
+        eligible_this_month,
         run_key: key.clone(),
     };
     let assessment = assess::assess(&context.runtime, &figures, &declared).await?;
 
     progress.step(&pipeline.id, &period, Step::Record);
-    let report =
+    let mut report =
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
+    report.notes.extend(misfit_notes([&legacy, &new]));
     write(&evidence, &folder, run_id, &key, &fence, &calculated, &assessment, &report).await?;
+    // Only what stands under a manifest may be used again: a folder without one is swept.
+    for calculation in &calculated.calculations {
+        context.state.record_calculation(calculation).await?;
+    }
+    if again.is_some() {
+        let at = context.clock.now();
+        context.state.record_assessment(run_id, report.outcome, &report, at).await?;
+        return Ok(RunAnswer::of(report, false));
+    }
     let coverage = coverage(&fence, &report);
     let record = record(context, pipeline, request, run_id, key, folder, report, coverage);
     context.state.record_run(&record).await?;
@@ -216,7 +251,9 @@ async fn read_both(
     let (legacy, new) = (spawn(Side::Legacy), spawn(Side::New));
     let legacy = legacy.await.map_err(|_| EngineError::Cancelled)?;
     let new = new.await.map_err(|_| EngineError::Cancelled)?;
-    Ok([legacy?, new?])
+    let mut sides = [legacy?, new?];
+    lend_columns(&mut sides);
+    Ok(sides)
 }
 
 /// Whether no activity input has a file on either side: the period is not there yet, or never was.
@@ -270,146 +307,6 @@ fn run_key(
         add(&change.hash);
     }
     hex(&hash.finalize())
-}
-
-fn coverage(fence: &Fence, report: &RunReport) -> CustomerCoverage {
-    let compared = report.customers_total.saturating_sub(fence.excluded.len() as u64);
-    if fence.nothing_comparable {
-        return CustomerCoverage { total: report.customers_total.max(1), compared: 0 };
-    }
-    CustomerCoverage { total: report.customers_total, compared }
-}
-
-#[expect(clippy::too_many_arguments, reason = "a record is the sum of what the run found")]
-fn record(
-    context: &Context,
-    pipeline: &Pipeline,
-    request: &RunRequest,
-    id: RunId,
-    key: String,
-    evidence: String,
-    report: RunReport,
-    customers: CustomerCoverage,
-) -> RunRecord {
-    RunRecord {
-        id,
-        key,
-        pipeline: pipeline.id.clone(),
-        period: request.period,
-        as_of: request.as_of,
-        environment: context.environment.clone(),
-        outcome: report.outcome,
-        recorded_at: context.clock.now(),
-        hashes: Hashes {
-            mapping: pipeline.mapping_hash.clone(),
-            legacy: pipeline.legacy.hash.clone(),
-            new: pipeline.new.hash.clone(),
-        },
-        checks_passed: report.checks.iter().all(|c| c.passed),
-        customers,
-        evidence,
-        report,
-    }
-}
-
-async fn record_failure(
-    context: &Context,
-    pipeline: &Pipeline,
-    request: &RunRequest,
-    error: &EngineError,
-) -> Result<(), EngineError> {
-    let id = RunId(Uuid::now_v7());
-    let key = format!("failed-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
-    let mut report = assess::blank_report(Outcome::Failed);
-    report.failure = Some(failure(error));
-    identify(&mut report, context, request, id, &key);
-    let record =
-        record(context, pipeline, request, id, key, String::new(), report, CustomerCoverage::default());
-    context.state.record_run(&record).await?;
-    Ok(())
-}
-
-fn identify(report: &mut RunReport, context: &Context, request: &RunRequest, id: RunId, key: &str) {
-    report.run_id = id.to_string();
-    report.pipeline = Some(request.pipeline.to_string());
-    report.period = Some(request.period.to_string());
-    report.as_of = Some(request.as_of.to_string());
-    report.environment = Some(context.environment.clone());
-    report.run_key = Some(key.to_owned());
-}
-
-#[expect(clippy::too_many_arguments, reason = "the report is the sum of what the stages found")]
-fn finish_report(
-    context: &Context,
-    request: &RunRequest,
-    id: RunId,
-    key: &str,
-    folder: &str,
-    fence: Fence,
-    calculated: &Calculated,
-    assessment: &Assessment,
-) -> RunReport {
-    let mut report = assessment.report.clone();
-    identify(&mut report, context, request, id, key);
-    report.inputs = fence.inputs;
-    report.checks = calculated.checks.clone();
-    report.notes.extend(calculated.notes.iter().cloned());
-    report.customers_path = Some(format!("{folder}/customers.parquet"));
-    report.differences.path = Some(format!("{folder}/differences.parquet"));
-    report
-}
-
-#[expect(clippy::too_many_arguments, reason = "the manifest is the sum of what was written")]
-async fn write(
-    evidence: &Evidence,
-    folder: &str,
-    run_id: RunId,
-    key: &str,
-    fence: &Fence,
-    calculated: &Calculated,
-    assessment: &Assessment,
-    report: &RunReport,
-) -> Result<(), EngineError> {
-    let mut files = calculated.files.clone();
-    files.extend(write_assessment(evidence, folder, assessment, report).await?);
-    let results: Vec<ResultEntry> = calculated.results.iter().map(|r| r.entry.clone()).collect();
-    let manifest = Manifest {
-        schema: MANIFEST_SCHEMA.to_owned(),
-        run_id,
-        run_key: key.to_owned(),
-        files,
-        results,
-        not_comparable: fence.excluded.iter().cloned().collect(),
-    };
-    evidence.write_json(&format!("{folder}/manifest.json"), &manifest).await?;
-    Ok(())
-}
-
-/// Writes what an assessment says: differences, customers and the report.
-///
-/// # Errors
-/// The store refuses.
-pub async fn write_assessment(
-    evidence: &Evidence,
-    folder: &str,
-    assessment: &Assessment,
-    report: &RunReport,
-) -> Result<Vec<crate::evidence::FileEntry>, EngineError> {
-    let differences = &assessment.differences;
-    let customers = std::slice::from_ref(&assessment.customers);
-    Ok(vec![
-        evidence
-            .write_parquet(
-                &format!("{folder}/differences.parquet"),
-                &assessment.differences_schema,
-                differences,
-            )
-            .await?,
-        evidence
-            .write_parquet(&format!("{folder}/customers.parquet"), &assessment.customers.schema(), customers)
-            .await?,
-        evidence.write_json(&format!("{folder}/run.json"), report).await?,
-    ])
 }
 
 /// Result totals of one side alone, for `run --side`.

@@ -12,18 +12,28 @@ use arrow::{
     record_batch::RecordBatch,
 };
 use dualrun_compare::common_for_result;
-use dualrun_core::input::{Role, Side};
+use dualrun_core::{
+    Outcome,
+    input::{Role, Side},
+};
 use dualrun_explain::{FactorTable, FactorValue, Neighbour};
 use dualrun_mapping::plan::Pipeline;
-use dualrun_state::records::RunFilter;
+use dualrun_state::records::{RunFilter, RunRecord};
 
 use crate::{assess::conformed, context::Context, error::EngineError, evidence::Evidence, inputs::Tables};
 
 /// More values than this are no list of factors.
 const MOST_FACTORS: usize = 20_000;
 
+/// So many periods back are looked at, while their runs differ too, ...
+const DAYS: usize = 10;
+
+/// ... and so many figures are kept.
+const MOST_NEIGHBOURS: usize = 200_000;
+
 /// The factor inputs of both sides. A table with `factor_key` and `value` is read by these; of any other the first
-/// text column is the key, and every numeric column an edition.
+/// text column is the key, and every numeric column with a year in its name an edition: other columns of a row are
+/// other facts.
 pub(crate) fn factor_tables(pipeline: &Pipeline, sides: [&Tables; 2]) -> Vec<FactorTable> {
     let mut tables: Vec<FactorTable> = Vec::new();
     for input in pipeline.inputs.iter().filter(|i| i.role == Role::Factor) {
@@ -66,7 +76,7 @@ fn read_factors(batch: &RecordBatch, input: &str, edition: Option<&str>, values:
     else {
         return;
     };
-    for field in schema.fields().iter().filter(|f| f.data_type().is_numeric()) {
+    for field in schema.fields().iter().filter(|f| f.data_type().is_numeric() && has_year(f.name())) {
         let Some(figures) = number(field.name()) else { continue };
         for row in 0..batch.num_rows() {
             if keys.is_valid(row) && figures.is_valid(row) {
@@ -80,8 +90,15 @@ fn read_factors(batch: &RecordBatch, input: &str, edition: Option<&str>, values:
     }
 }
 
-/// The figures of the period before, out of the evidence of its latest run; empty where there is none. They help to
-/// recognise values that landed in a neighbouring period, and nothing else stands on them.
+/// Whether a name holds a year from 1990 to 2099 that is not part of a longer number.
+fn has_year(name: &str) -> bool {
+    name.split(|c: char| !c.is_ascii_digit())
+        .any(|number| number.len() == 4 && (number.starts_with("199") || number.starts_with("20")))
+}
+
+/// The figures of the periods before, out of the evidence of their latest runs: always of the period just before,
+/// of days further back while every run in between differs. Empty where there is none. They help to recognise values
+/// that landed in a neighbouring period, and nothing else stands on them.
 ///
 /// # Errors
 /// The state database is away.
@@ -91,44 +108,59 @@ pub(crate) async fn neighbours(
     period: dualrun_core::Period,
     evidence: &Evidence,
 ) -> Result<Vec<Neighbour>, EngineError> {
-    let Ok(before) = period.previous() else { return Ok(Vec::new()) };
-    let filter = RunFilter {
-        pipeline: Some(pipeline.id.clone()),
-        environment: Some(context.environment.clone()),
-        period: Some(before),
-        limit: Some(1),
-        ..Default::default()
-    };
-    let Some(run) = context.state.runs(&filter).await?.into_iter().next() else { return Ok(Vec::new()) };
-    // Evidence may have been cleared away since: then the signature is searched without it.
-    let Ok(Some(manifest)) = evidence.manifest(&run.evidence).await else { return Ok(Vec::new()) };
+    let back = if period.unit() == dualrun_core::PeriodUnit::Day { DAYS } else { 1 };
+    let mut found = Vec::new();
+    let mut at = period;
+    for _ in 0..back {
+        let Ok(before) = at.previous() else { break };
+        let filter = RunFilter {
+            pipeline: Some(pipeline.id.clone()),
+            environment: Some(context.environment.clone()),
+            period: Some(before),
+            ..Default::default()
+        };
+        // An attempt that failed has no figures.
+        let runs = context.state.runs(&filter).await?.into_iter().filter(|r| r.outcome != Outcome::Failed);
+        let Some(run) = runs.max_by_key(|r| (r.as_of, r.recorded_at)) else { break };
+        found.extend(figures_of(&run, pipeline, evidence).await);
+        if run.report.outcome != Outcome::Differs || found.len() >= MOST_NEIGHBOURS {
+            break;
+        }
+        at = before;
+    }
+    Ok(found)
+}
+
+/// The figures of one recorded run. Evidence may have been cleared away since: then there are none.
+async fn figures_of(run: &RunRecord, pipeline: &Pipeline, evidence: &Evidence) -> Vec<Neighbour> {
+    let Ok(Some(manifest)) = evidence.manifest(&run.evidence).await else { return Vec::new() };
     let widest = |side: Side| manifest.results.iter().filter(|r| r.side == side).max_by_key(|r| r.on.len());
     let barest = |side: Side| manifest.results.iter().filter(|r| r.side == side).min_by_key(|r| r.on.len());
-    let (Some(legacy), Some(new)) = (widest(Side::Legacy), barest(Side::New)) else { return Ok(Vec::new()) };
+    let (Some(legacy), Some(new)) = (widest(Side::Legacy), barest(Side::New)) else { return Vec::new() };
     let read = |path: String, hash: String| async move { evidence.read_parquet(&path, Some(&hash)).await };
     let (Ok(legacy), Ok(new)) = (
         read(legacy.path.clone(), legacy.sha256.clone()).await,
         read(new.path.clone(), new.sha256.clone()).await,
     ) else {
-        return Ok(Vec::new());
+        return Vec::new();
     };
     let mut result = pipeline.result.clone();
     if !result.compare_at.is_empty() {
         result.grain.clone_from(&result.compare_at);
     }
-    let Ok(common) = common_for_result(&legacy.0, &new.0, &result) else { return Ok(Vec::new()) };
+    let Ok(common) = common_for_result(&legacy.0, &new.0, &result) else { return Vec::new() };
     let mut found: BTreeMap<(String, Vec<Option<String>>), Neighbour> = Default::default();
     for (side, batches) in [(Side::Legacy, &legacy.1), (Side::New, &new.1)] {
-        let Ok(batches) = conformed(batches, &common) else { return Ok(Vec::new()) };
+        let Ok(batches) = conformed(batches, &common) else { return Vec::new() };
         for batch in &batches {
             add_neighbours(batch, side, &common.spec.key, &result, &mut found);
         }
     }
-    Ok(found.into_values().collect())
+    found.into_values().collect()
 }
 
-/// The changes that moved something in the runs of the same month, as (change, column). Asked for on the last day of
-/// a month only, when promises are closed.
+/// The changes that moved something in the runs of the same month, and those that could have, as (change, column).
+/// Asked for on the last day of a month only, when promises are closed.
 ///
 /// # Errors
 /// The state database is away.
@@ -136,10 +168,10 @@ pub(crate) async fn moved_this_month(
     context: &Context,
     pipeline: &Pipeline,
     period: dualrun_core::Period,
-) -> Result<BTreeSet<(String, String)>, EngineError> {
+) -> Result<[BTreeSet<(String, String)>; 2], EngineError> {
     let day = period.start();
     if period.unit() == dualrun_core::PeriodUnit::Month || day.last_of_month() != day {
-        return Ok(BTreeSet::new());
+        return Ok(Default::default());
     }
     let month = dualrun_core::Period::month_of(day);
     let filter = RunFilter {
@@ -150,8 +182,16 @@ pub(crate) async fn moved_this_month(
     let runs = context.state.runs(&filter).await?;
     let bridges =
         runs.iter().filter(|run| month.contains(run.period.start())).flat_map(|run| &run.report.bridge);
-    let moved = bridges.filter(|entry| entry.cells > 0 || entry.rows > 0);
-    Ok(moved.map(|entry| (entry.change.clone(), entry.column.clone())).collect())
+    let [mut moved, mut eligible] = <[BTreeSet<(String, String)>; 2]>::default();
+    for entry in bridges {
+        let cell = (entry.change.clone(), entry.column.clone());
+        if entry.cells > 0 || entry.rows > 0 {
+            moved.insert(cell);
+        } else if entry.eligible_rows > 0 {
+            eligible.insert(cell);
+        }
+    }
+    Ok([moved, eligible])
 }
 
 fn add_neighbours(
@@ -186,5 +226,16 @@ fn add_neighbours(
                 Side::New => slot.new = value,
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::has_year;
+
+    #[test]
+    fn a_column_is_an_edition_where_its_name_holds_a_year() {
+        assert!(has_year("ember_2022_ed2023_04") && has_year("2024") && has_year("watts_2025"));
+        assert!(!has_year("platform_memory_gb") && !has_year("value_20241") && !has_year("c6220"));
     }
 }

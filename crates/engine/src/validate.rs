@@ -4,14 +4,18 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use datafusion::{datasource::MemTable, error::DataFusionError};
-use dualrun_compare::{Aligner, CompareError, common_for_result};
-use dualrun_core::{Period, PipelineId, input::Side};
+use dualrun_compare::{Aligner, CompareError, Fingerprinter, common_for_result};
+use dualrun_core::{
+    Period, PipelineId,
+    input::{Role, Side},
+};
 use dualrun_mapping::plan::Pipeline;
 
 use crate::{
-    calculate::Calculator,
+    calculate::{Calculator, queries_only},
     context::Context,
     error::EngineError,
+    fence::side_index,
     inputs::{Tables, read_side},
 };
 
@@ -35,65 +39,73 @@ pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option
     let mut mistakes = Vec::new();
     for pipeline in &context.project.pipelines {
         let Some(period) = period_of(pipeline) else { continue };
-        match schemas(context, pipeline, period).await {
-            Ok(Some(schemas)) => mistakes.extend(questions(context, pipeline, &schemas).await),
-            Ok(None) => {}
-            Err(error) => mistakes.push(mistake(pipeline, error)),
+        let mut schemas = [None, None];
+        for (schema, side) in schemas.iter_mut().zip(Side::BOTH) {
+            match schema_of(context, pipeline, side, period).await {
+                Ok(found) => *schema = found,
+                Err(error) => mistakes.push(mistake(pipeline, error)),
+            }
         }
+        if let [Some(legacy), Some(new)] = &schemas {
+            let mut result = pipeline.result.clone();
+            if !result.compare_at.is_empty() {
+                result.grain.clone_from(&result.compare_at);
+            }
+            if let Err(source) = common_for_result(legacy, new, &result) {
+                mistakes.push(mistake(pipeline, compare_error(pipeline, source)));
+            }
+        }
+        mistakes.extend(questions(context, pipeline, &schemas).await);
     }
     mistakes
 }
 
-/// The columns of both results, legacy first; `None` where an input has neither files nor a shape.
-async fn schemas(
+/// The columns of a side's result; `None` where an input has neither files nor a shape.
+async fn schema_of(
     context: &Context,
     pipeline: &Pipeline,
+    side: Side,
     period: Period,
-) -> Result<Option<[SchemaRef; 2]>, EngineError> {
+) -> Result<Option<SchemaRef>, EngineError> {
+    let mut tables: Tables = read_side(context, pipeline, side, period).await?;
+    if tables.values().any(|t| t.schema.fields().is_empty()) {
+        return Ok(None);
+    }
+    for input in pipeline.inputs.iter().filter(|i| i.role == Role::Activity) {
+        if let Some(table) = tables.get(&input.name) {
+            let customer = input.customer.as_deref();
+            Fingerprinter::new(&table.schema, &input.key, &input.columns, customer, input.fence)
+                .map_err(|source| EngineError::Fence { input: input.name.clone(), side, source })?;
+        }
+    }
+    // Planning needs columns, not rows.
+    for table in tables.values_mut() {
+        let mut bare = (**table).clone();
+        bare.batches.clear();
+        *table = Arc::new(bare);
+    }
     let all = context.project.changes_of(&pipeline.id);
-    let mut schemas = Vec::new();
-    for side in Side::BOTH {
-        let mut tables: Tables = read_side(context, pipeline, side, period).await?;
-        if tables.values().any(|t| t.schema.fields().is_empty()) {
-            return Ok(None);
-        }
-        // Planning needs columns, not rows.
-        for table in tables.values_mut() {
-            let mut bare = (**table).clone();
-            bare.batches.clear();
-            *table = Arc::new(bare);
-        }
-        let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
-        let schema = calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await?;
-        let aligned = Aligner::new(&pipeline.align, side, schema).map_err(|e| compare_error(pipeline, e))?;
-        schemas.push(aligned.schema());
-    }
-    let [legacy, new] = <[SchemaRef; 2]>::try_from(schemas).map_err(|_| EngineError::Cancelled)?;
-    let mut result = pipeline.result.clone();
-    if !result.compare_at.is_empty() {
-        result.grain.clone_from(&result.compare_at);
-    }
-    common_for_result(&legacy, &new, &result).map_err(|e| compare_error(pipeline, e))?;
-    Ok(Some([legacy, new]))
+    let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
+    let schema = calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await?;
+    let aligned = Aligner::new(&pipeline.align, side, schema).map_err(|e| compare_error(pipeline, e))?;
+    Ok(Some(aligned.schema()))
 }
 
-/// Data checks and conditions of promises that do not fit the result.
-async fn questions(context: &Context, pipeline: &Pipeline, schemas: &[SchemaRef; 2]) -> Vec<Mistake> {
+/// Data checks and conditions of promises that do not fit the result of their side, where its columns are known.
+async fn questions(context: &Context, pipeline: &Pipeline, schemas: &[Option<SchemaRef>; 2]) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for check in &pipeline.checks {
-        let schema = match check.side {
-            Side::Legacy => &schemas[0],
-            Side::New => &schemas[1],
-        };
+        let Some(schema) = &schemas[side_index(check.side)] else { continue };
         if let Err(source) = plan(context, schema, &check.sql).await {
             let error = EngineError::Check { name: check.name.clone(), side: check.side, source };
             mistakes.push(mistake(pipeline, error));
         }
     }
+    let Some(schema) = &schemas[side_index(Side::New)] else { return mistakes };
     for change in context.project.changes_of(&pipeline.id) {
         for expectation in change.expectations.iter().filter(|e| e.pipelines.contains(&pipeline.id)) {
             let sql = format!("select coalesce(({}), false) from result", expectation.condition);
-            if let Err(source) = plan(context, &schemas[1], &sql).await {
+            if let Err(source) = plan(context, schema, &sql).await {
                 let error = EngineError::Condition { change: change.id.to_string(), source };
                 let column = Some(expectation.condition.clone());
                 let file = change.file.clone();
@@ -107,7 +119,7 @@ async fn questions(context: &Context, pipeline: &Pipeline, schemas: &[SchemaRef;
 async fn plan(context: &Context, schema: &SchemaRef, sql: &str) -> Result<(), DataFusionError> {
     let session = context.runtime.session();
     session.register_table("result", Arc::new(MemTable::try_new(Arc::clone(schema), vec![vec![]])?))?;
-    session.sql(sql).await?.create_physical_plan().await.map(|_| ())
+    session.sql_with_options(sql, queries_only()).await?.create_physical_plan().await.map(|_| ())
 }
 
 fn compare_error(pipeline: &Pipeline, source: CompareError) -> EngineError {
@@ -117,7 +129,8 @@ fn compare_error(pipeline: &Pipeline, source: CompareError) -> EngineError {
 fn mistake(pipeline: &Pipeline, error: EngineError) -> Mistake {
     let (file, column) = match &error {
         EngineError::Model { file, .. } => (file.into(), None),
-        EngineError::Compare { source: CompareError::MissingColumn { column, .. }, .. } => {
+        EngineError::Compare { source: CompareError::MissingColumn { column, .. }, .. }
+        | EngineError::Fence { source: CompareError::MissingColumn { column, .. }, .. } => {
             (pipeline.file.clone(), Some(column.clone()))
         }
         EngineError::Check { name, .. } => (pipeline.file.clone(), Some(name.clone())),

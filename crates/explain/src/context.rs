@@ -1,9 +1,9 @@
 //! What is known beside the unexplained cells: how many rows there are, factors, neighbouring periods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use arrow::{
-    array::{Array, RecordBatch, StringArray},
+    array::{Array, RecordBatch, StringArray, StructArray},
     compute::cast,
     datatypes::DataType,
 };
@@ -26,6 +26,74 @@ pub struct Context {
     pub factors: Vec<FactorTable>,
     /// Figures of the same series in the periods before and after; may be empty.
     pub neighbours: Vec<Neighbour>,
+    /// The legacy rows of the unexplained cells with all their columns; may be empty.
+    pub rows: RowValues,
+}
+
+/// Attributes and measures of the legacy rows that have unexplained cells: w(all).
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct RowValues {
+    /// Columns that are compared for equality.
+    pub attributes: Vec<String>,
+    rows: HashMap<Vec<Option<String>>, BTreeMap<String, Option<String>>>,
+}
+
+impl RowValues {
+    /// Keeps the rows of a batch whose key is among `wanted`, with these columns where the batch has them.
+    ///
+    /// # Errors
+    /// A key column that is missing, or a column that cannot be read as text.
+    pub fn keep(
+        &mut self,
+        batch: &RecordBatch,
+        key: &[String],
+        columns: &[String],
+        wanted: &HashSet<&[Option<String>]>,
+    ) -> Result<(), ExplainError> {
+        let keys = key
+            .iter()
+            .map(|name| texts(batch, name)?.ok_or_else(|| ExplainError::MissingColumn(name.clone())))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut values = Vec::with_capacity(columns.len());
+        for name in columns {
+            values.extend(texts(batch, name)?.map(|column| (name, column)));
+        }
+        let text =
+            |column: &StringArray, row: usize| column.is_valid(row).then(|| column.value(row).to_owned());
+        for row in 0..batch.num_rows() {
+            let key: Vec<Option<String>> = keys.iter().map(|column| text(column, row)).collect();
+            if wanted.contains(key.as_slice()) {
+                let figures = values.iter().map(|(name, column)| ((*name).clone(), text(column, row)));
+                self.rows.insert(key, figures.collect());
+            }
+        }
+        Ok(())
+    }
+
+    /// The value of a column in the row with this key; `None` where the row is not known.
+    pub fn text(&self, key: &[Option<String>], column: &str) -> Option<&Option<String>> {
+        self.rows.get(key)?.get(column)
+    }
+
+    /// The same as a number.
+    pub fn figure(&self, key: &[Option<String>], column: &str) -> Option<f64> {
+        self.text(key, column)?.as_ref()?.parse().ok()
+    }
+}
+
+fn texts(batch: &RecordBatch, name: &str) -> Result<Option<StringArray>, ExplainError> {
+    let Some(mut column) = batch.column_by_name(name) else { return Ok(None) };
+    // Figures that no single type holds come as the nearest float and what is left.
+    if let Some(parts) = column.as_any().downcast_ref::<StructArray>() {
+        let Some(nearest) = parts.columns().first() else { return Ok(None) };
+        column = nearest;
+    }
+    let column = cast(column, &DataType::Utf8).map_err(|source| ExplainError::Type {
+        column: name.to_owned(),
+        wanted: "text",
+        source,
+    })?;
+    Ok(column.as_any().downcast_ref::<StringArray>().cloned())
 }
 
 /// One factor input.
@@ -125,6 +193,14 @@ impl SegmentTotals {
         self.rows(Side::Legacy, column, value).max(self.rows(Side::New, column, value))
     }
 
+    /// How many rows the larger side has.
+    pub fn total(&self) -> u64 {
+        let most = |side: &BTreeMap<String, BTreeMap<Option<String>, u64>>| {
+            side.values().map(|values| values.values().sum::<u64>()).max().unwrap_or(0)
+        };
+        most(&self.legacy).max(most(&self.new))
+    }
+
     /// All values of a column on either side.
     pub fn all_values(&self, column: &str) -> Vec<&Option<String>> {
         let mut values: Vec<&Option<String>> = [Side::Legacy, Side::New]
@@ -152,6 +228,29 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array};
 
     use super::*;
+
+    #[test]
+    fn wanted_rows_are_kept_with_their_values() {
+        use arrow::array::{Float64Array, StructArray};
+        use arrow::datatypes::Field;
+
+        let region: ArrayRef = Arc::new(StringArray::from(vec![Some("FR"), Some("DE")]));
+        let kwh: ArrayRef = Arc::new(Float64Array::from(vec![1.5, 2.25]));
+        let part = |name: &str, figures: Vec<f64>| {
+            let column: ArrayRef = Arc::new(Float64Array::from(figures));
+            (Arc::new(Field::new(name, DataType::Float64, true)), column)
+        };
+        let wide = StructArray::from(vec![part("nearest", vec![7.0, 8.5]), part("rest", vec![0.0, 0.0])]);
+        let gb: ArrayRef = Arc::new(wide);
+        let batch = RecordBatch::try_from_iter([("region", region), ("kwh", kwh), ("gb", gb)]).unwrap();
+        let wanted = [Some("DE".to_owned())];
+        let columns = ["kwh".to_owned(), "gb".to_owned(), "absent".to_owned()];
+        let mut rows = RowValues::default();
+        rows.keep(&batch, &["region".into()], &columns, &HashSet::from([wanted.as_slice()])).unwrap();
+        assert_eq!((rows.figure(&wanted, "kwh"), rows.figure(&wanted, "gb")), (Some(2.25), Some(8.5)));
+        assert_eq!((rows.text(&wanted, "absent"), rows.text(&[Some("FR".into())], "kwh")), (None, None));
+        assert!(rows.keep(&batch, &["day".into()], &columns, &HashSet::new()).is_err());
+    }
 
     #[test]
     fn rows_are_counted_by_value_on_each_side() {

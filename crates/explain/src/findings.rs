@@ -5,12 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use dualrun_compare::exact_sum::ExactSum;
 use dualrun_core::run::{Finding, figures::Figure};
 
+use self::follow::link;
 use crate::{
     cells::{CellKind, Cells},
     context::Context,
     identity::short_id,
     segment,
-    signatures::{ALL, Detector, Facts, Group, UNKNOWN},
+    signatures::{ALL, Detector, Facts, Group, UNKNOWN, unknown},
 };
 
 /// A signature names a group when at least this share of its cells fit.
@@ -33,10 +34,19 @@ const ROUNDS: usize = 8;
 
 /// Cells with one signature, before they are counted.
 #[derive(Debug, Clone, PartialEq)]
-struct Named {
-    signature: &'static str,
-    detail: String,
-    rows: Vec<usize>,
+pub(crate) struct Named {
+    pub(crate) signature: &'static str,
+    pub(crate) detail: String,
+    pub(crate) rows: Vec<usize>,
+}
+
+/// A column and what its cells are named.
+#[derive(Debug)]
+pub(crate) struct Searched<'a> {
+    pub(crate) group: Group<'a>,
+    /// Σ|U| of the column, with the rows on one side only.
+    pub(crate) whole: f64,
+    pub(crate) named: Vec<Named>,
 }
 
 /// Names the unexplained cells, the finding with the largest share first. Every cell is part of exactly one
@@ -55,8 +65,7 @@ pub fn findings(cells: &Cells, context: &Context) -> Vec<Finding> {
         .filter(|cell| matches!(cell.kind, CellKind::OnlyLegacy | CellKind::OnlyNew))
         .map(|cell| cell.key.as_slice())
         .collect();
-    let mut findings = Vec::new();
-    let mut ids = BTreeSet::new();
+    let mut groups = Vec::new();
     for (column, mut rows) in columns {
         let whole = gross(cells, &rows);
         rows.retain(|row| {
@@ -64,7 +73,14 @@ pub fn findings(cells: &Cells, context: &Context) -> Vec<Finding> {
             cell.kind != CellKind::Measure || !one_sided.contains(cell.key.as_slice())
         });
         let group = Group { cells, column, rows };
-        for named in search(&group, &facts) {
+        let named = search(&group, &facts);
+        groups.push(Searched { group, whole, named });
+    }
+    link(&mut groups, &facts);
+    let mut findings = Vec::new();
+    let mut ids = BTreeSet::new();
+    for Searched { group, whole, named } in groups {
+        for named in named {
             findings.push(finding(&group, context, named, whole, &mut ids));
         }
     }
@@ -79,7 +95,7 @@ pub fn findings(cells: &Cells, context: &Context) -> Vec<Finding> {
 
 /// The signatures of one column: of all its cells, else of the segments in which cells are alike, else of the part
 /// that a narrow pattern fits; then the same for what is left.
-fn search(group: &Group<'_>, facts: &Facts<'_>) -> Vec<Named> {
+pub(crate) fn search(group: &Group<'_>, facts: &Facts<'_>) -> Vec<Named> {
     let mut found: Vec<Named> = Vec::new();
     let mut left = group.clone();
     for _ in 0..ROUNDS {
@@ -88,6 +104,13 @@ fn search(group: &Group<'_>, facts: &Facts<'_>) -> Vec<Named> {
         }
         let round = match whole(&left, facts, 1) {
             Some(named) => vec![named],
+            // Rows of both sides stand beside each other: what tells of rows looks at one side.
+            None if left
+                .iter()
+                .any(|(_, cell)| matches!(cell.kind, CellKind::OnlyLegacy | CellKind::OnlyNew)) =>
+            {
+                part(&left, facts).map(|p| vec![p]).or_else(|| by_segments(&left, facts)).unwrap_or_default()
+            }
             None => {
                 by_segments(&left, facts).or_else(|| part(&left, facts).map(|p| vec![p])).unwrap_or_default()
             }
@@ -102,7 +125,7 @@ fn search(group: &Group<'_>, facts: &Facts<'_>) -> Vec<Named> {
         }
     }
     if !left.rows.is_empty() {
-        let detail = "no known signature fits".into();
+        let detail = unknown::describe(&left, facts);
         found.push(Named { signature: UNKNOWN, detail, rows: left.rows });
     }
     found
@@ -132,8 +155,8 @@ fn sample<'a>(group: &Group<'a>) -> Option<Group<'a>> {
 /// The key column by whose values most cells find a signature.
 fn by_segments(group: &Group<'_>, facts: &Facts<'_>) -> Option<Vec<Named>> {
     let mut best: Option<(usize, Vec<Named>)> = None;
-    for position in segment::candidates(group.cells, facts.context) {
-        let values = segment::by_value(group.cells, &group.rows, position);
+    for axis in segment::candidates(group.cells, facts.context) {
+        let values = segment::by_value(group.cells, facts.context, &group.rows, axis);
         if !(2..=segment::CARDINALITY).contains(&values.len()) {
             continue;
         }
@@ -168,7 +191,7 @@ fn named(detector: &dyn Detector, group: &Group<'_>, facts: &Facts<'_>) -> Optio
 }
 
 /// Segments with the same signature and detail are one finding.
-fn merge(found: &mut Vec<Named>, named: Named) {
+pub(crate) fn merge(found: &mut Vec<Named>, named: Named) {
     match found.iter_mut().find(|f| f.signature == named.signature && f.detail == named.detail) {
         Some(same) => {
             same.rows.extend(named.rows);
@@ -212,13 +235,15 @@ fn finding(
 }
 
 /// Σ|U|.
-fn gross(cells: &Cells, rows: &[usize]) -> f64 {
+pub(crate) fn gross(cells: &Cells, rows: &[usize]) -> f64 {
     let mut sum = ExactSum::default();
     for cell in rows.iter().filter_map(|row| cells.cells.get(*row)) {
         sum.add(cell.unexplained().abs());
     }
     sum.value()
 }
+
+mod follow;
 
 #[cfg(test)]
 mod tests;

@@ -22,7 +22,7 @@ pub mod signatures;
 pub mod split;
 
 pub use cells::{Cells, UnexplainedCell, cells_from_differences};
-pub use context::{Context, FactorTable, FactorValue, Neighbour, SegmentTotals};
+pub use context::{Context, FactorTable, FactorValue, Neighbour, RowValues, SegmentTotals};
 pub use error::ExplainError;
 pub use findings::findings;
 pub use promise::{InForce, bridge};

@@ -74,6 +74,7 @@ pub fn bridge(
                 standard_error: effect.standard_error.map(Figure::from_f64),
                 cells: effect.cells,
                 rows: effect.rows,
+                eligible_rows: effect.promises.iter().map(|p| p.eligible_rows).sum(),
                 approved: status.get(&effect.change) == Some(&ReviewStatus::Approved),
                 promise,
                 broken,

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use crate::{cells::Cells, context::Context};
 
 /// A condition names at most this many values of a column.
-const VALUES: usize = 5;
+const VALUES: usize = 3;
 
 /// The chance that so many cells fall into a segment by accident, below which the segment is believed.
 const CHANCE: f64 = 1e-3;
 
 /// Above this share of all rows the differences are everywhere.
 const EVERYWHERE: f64 = 0.95;
+
+/// At least this share of the rows of a segment differ; else it says little of them.
+const PURITY: f64 = 0.4;
 
 /// A column that is split by values has at most this many of them.
 pub(crate) const CARDINALITY: usize = 50;
@@ -24,11 +27,14 @@ pub fn describe(cells: &Cells, context: &Context, column_rows: &[usize], matched
     if matched.len() < 2 {
         return "true".into();
     }
-    for position in candidates(cells, context) {
-        let universe = universe(cells, context, column_rows, position);
+    for axis in candidates(cells, context) {
+        let inside = by_value(cells, context, matched, axis);
+        if inside.is_empty() || inside.len() > VALUES {
+            continue;
+        }
+        let universe = universe(cells, context, column_rows, axis);
         let all: u64 = universe.values().sum();
-        let inside = by_value(cells, matched, position);
-        if inside.len() > VALUES || inside.len() >= universe.len() || all == 0 {
+        if inside.len() >= universe.len() || universe.len() > CARDINALITY || all == 0 {
             continue;
         }
         let rows: u64 = inside.keys().map(|value| universe.get(*value).copied().unwrap_or(0)).sum();
@@ -37,18 +43,40 @@ pub fn describe(cells: &Cells, context: &Context, column_rows: &[usize], matched
             continue;
         }
         let purity = (matched / rows.max(matched)).min(1.0);
+        if purity < PURITY {
+            continue;
+        }
         // A later column (customer, period) must tell clearly more than an earlier one.
         if best.as_ref().is_none_or(|(before, _)| purity > before * 1.05) {
             let values: Vec<&Option<String>> = inside.into_keys().collect();
-            best = Some((purity, condition(&cells.key_columns[position], &values)));
+            best = Some((purity, condition(axis.name(cells), &values)));
         }
     }
     best.map_or_else(|| "true".into(), |(_, condition)| condition)
 }
 
-/// Key columns in the order in which they are tried: the customer and the period last.
-pub(crate) fn candidates(cells: &Cells, context: &Context) -> Vec<usize> {
-    let rank = |name: &str| {
+/// A column by whose values cells are told apart.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Axis<'a> {
+    /// A key column, by its position.
+    Key(usize),
+    /// An attribute, as the legacy rows have it.
+    Attribute(&'a str),
+}
+
+impl<'a> Axis<'a> {
+    fn name(self, cells: &'a Cells) -> &'a str {
+        match self {
+            Self::Key(position) => &cells.key_columns[position],
+            Self::Attribute(name) => name,
+        }
+    }
+}
+
+/// Key columns and attributes in the order in which they are tried: the customer and the period last.
+pub(crate) fn candidates<'a>(cells: &Cells, context: &'a Context) -> Vec<Axis<'a>> {
+    let rank = |position: &usize| {
+        let name = cells.key_columns[*position].as_str();
         if context.period.as_deref() == Some(name) {
             2
         } else {
@@ -56,21 +84,30 @@ pub(crate) fn candidates(cells: &Cells, context: &Context) -> Vec<usize> {
         }
     };
     let mut positions: Vec<usize> = (0..cells.key_columns.len()).collect();
-    positions.sort_by_key(|position| rank(&cells.key_columns[*position]));
-    positions
+    positions.sort_by_key(rank);
+    let first = positions.iter().filter(|p| rank(p) == 0).count();
+    let (facts, roles) = positions.split_at(first);
+    let attributes = context.rows.attributes.iter().map(|name| Axis::Attribute(name));
+    let keys = |positions: &[usize]| positions.iter().map(|p| Axis::Key(*p)).collect::<Vec<_>>();
+    keys(facts).into_iter().chain(attributes).chain(keys(roles)).collect()
 }
 
-/// Cells by their value in a key column.
+/// Cells by their value in a column; nothing where the value of some cell is not known.
 pub(crate) fn by_value<'a>(
     cells: &'a Cells,
+    context: &'a Context,
     rows: &[usize],
-    position: usize,
+    axis: Axis<'_>,
 ) -> BTreeMap<&'a Option<String>, Vec<usize>> {
     let mut values: BTreeMap<&Option<String>, Vec<usize>> = BTreeMap::new();
     for row in rows {
-        if let Some(value) = cells.cells.get(*row).and_then(|cell| cell.key.get(position)) {
-            values.entry(value).or_default().push(*row);
-        }
+        let Some(cell) = cells.cells.get(*row) else { continue };
+        let value = match axis {
+            Axis::Key(position) => cell.key.get(position),
+            Axis::Attribute(name) => context.rows.text(&cell.key, name),
+        };
+        let Some(value) = value else { return BTreeMap::new() };
+        values.entry(value).or_default().push(*row);
     }
     values
 }
@@ -79,12 +116,15 @@ fn universe<'a>(
     cells: &'a Cells,
     context: &'a Context,
     column_rows: &[usize],
-    position: usize,
+    axis: Axis<'_>,
 ) -> BTreeMap<&'a Option<String>, u64> {
-    let name = &cells.key_columns[position];
+    let name = match axis {
+        Axis::Key(position) => &cells.key_columns[position],
+        Axis::Attribute(name) => name,
+    };
     let values = context.totals.all_values(name);
     if values.is_empty() {
-        let seen = by_value(cells, column_rows, position);
+        let seen = by_value(cells, context, column_rows, axis);
         return seen.into_iter().map(|(value, rows)| (value, rows.len() as u64)).collect();
     }
     values.into_iter().map(|value| (value, context.totals.most(name, value))).collect()
@@ -160,6 +200,39 @@ mod tests {
         let context = Context::default();
         assert_eq!(describe(&found, &context, &all, &[78, 79]), "region = 'FR'");
         assert_eq!(describe(&found, &context, &all, &all), "true");
+    }
+
+    #[test]
+    fn attributes_of_the_legacy_rows_tell_segments_too() {
+        use arrow::array::{ArrayRef, RecordBatch, StringArray};
+        let keys = [["a", "r1", "1"], ["b", "r2", "1"], ["c", "r3", "1"], ["d", "r4", "1"]];
+        let found = cells(&keys);
+        let column = |of: &dyn Fn(usize) -> &'static str| -> ArrayRef {
+            std::sync::Arc::new(StringArray::from_iter_values((0..4).map(of)))
+        };
+        let batch = RecordBatch::try_from_iter([
+            ("customer", column(&|i| keys[i][0])),
+            ("region", column(&|i| keys[i][1])),
+            ("day", column(&|i| keys[i][2])),
+            ("country", column(&|i| if i < 2 { "GB" } else { "GR" })),
+        ])
+        .unwrap();
+        let mut context = Context::default();
+        context.rows.attributes = vec!["country".into()];
+        let wanted = found.cells.iter().map(|cell| cell.key.as_slice()).collect();
+        context.rows.keep(&batch, &found.key_columns, &["country".into()], &wanted).unwrap();
+        for (value, rows) in [("GB", 3), ("GR", 3), ("FR", 94)] {
+            context.totals.add(Side::Legacy, "country", Some(value), rows);
+        }
+        let all = [0, 1, 2, 3];
+        assert_eq!(describe(&found, &context, &all, &all), "country IN ('GB', 'GR')");
+        // Most rows of the two countries do not differ; or the row of a cell is not known.
+        let mut impure = context.clone();
+        impure.totals.add(Side::Legacy, "country", Some("GB"), 10);
+        assert_eq!(describe(&found, &impure, &all, &all), "true");
+        let mut strange = found.clone();
+        strange.cells[0].key[0] = Some("z".into());
+        assert_eq!(describe(&strange, &context, &all, &all), "true");
     }
 
     #[test]

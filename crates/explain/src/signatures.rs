@@ -18,6 +18,7 @@ mod factors;
 mod fan_out;
 mod key_normalisation;
 mod missing_customer;
+mod missing_lines;
 mod missing_segment;
 mod null_as_zero;
 mod offsetting;
@@ -29,6 +30,7 @@ mod stale_factor;
 mod swapped_columns;
 mod truncation;
 mod unit_scale;
+pub(crate) mod unknown;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -89,7 +91,7 @@ pub trait Detector: Sync {
 }
 
 /// All detectors, the most specific first.
-pub const ALL: [&dyn Detector; 18] = [
+pub const ALL: [&dyn Detector; 19] = [
     &duplicate_rows::DuplicateRows,
     &key_normalisation::KeyNormalisation,
     &missing_customer::MissingCustomer,
@@ -100,6 +102,7 @@ pub const ALL: [&dyn Detector; 18] = [
     &unit_scale::UnitScale,
     &period_shift::PeriodShift,
     &fan_out::FanOut,
+    &missing_lines::MissingLines,
     &stale_factor::StaleFactor,
     &factor_twice::FactorTwice,
     &precision_loss::PrecisionLoss,

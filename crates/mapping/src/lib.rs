@@ -33,6 +33,7 @@ use std::{
 
 pub use diagnostic::{Diagnostic, Severity};
 pub use load::load;
+pub use mapping::read_comparison;
 pub use schema::schemas;
 
 /// Parameters that every calculation is given without a declaration: their names and types.

@@ -6,7 +6,7 @@ mod result;
 
 use std::{collections::BTreeSet, path::Path as FilePath};
 
-use dualrun_core::input::Side;
+use dualrun_core::{align::AlignRule, input::Side, result::ResultDecl};
 
 use crate::{
     ProjectFiles,
@@ -48,6 +48,22 @@ pub(crate) fn read<'a>(
     let raw: Option<RawMapping> = document.read(&schema::mapping(), &skip);
     let pipeline = raw.and_then(|raw| check(&mut document, raw, files, settings));
     Ok(MappingRead { document, id, pipeline })
+}
+
+/// What a comparison of two relations needs of a mapping: the result and its normalisations.
+///
+/// # Errors
+/// The mistakes of the file.
+pub fn read_comparison(
+    file: &FilePath,
+    source: &str,
+) -> Result<(ResultDecl, Vec<AlignRule>), Vec<Diagnostic>> {
+    let mut document = Document::parse(file, source)?;
+    let raw: Option<RawMapping> = document.read(&schema::mapping(), &[]);
+    match raw {
+        Some(raw) if !document.diagnostics.iter().any(Diagnostic::is_error) => Ok((raw.result, raw.align)),
+        _ => Err(document.diagnostics),
+    }
 }
 
 /// Reports engines that are not supported. What stands beside them is not checked.

@@ -81,7 +81,16 @@ fn layer(document: &mut Document<'_>, environment: &str) {
         Value::Table(table) => table.remove("env"),
         _ => None,
     };
-    let Some(layers) = layers else { return };
+    let Some(layers) = layers else {
+        if environment != DEFAULT_ENVIRONMENT {
+            let message = format!("there is no environment `{environment}`");
+            document.diagnostics.push(
+                Diagnostic::new(crate::Severity::Error, "unknown-environment", document.file, message)
+                    .hint(format!("declare it as `[env.{environment}]`, or leave --env away")),
+            );
+        }
+        return;
+    };
     match layers.node.get(environment) {
         Some(chosen) => document.tree.overlay(chosen),
         None if environment == DEFAULT_ENVIRONMENT => {}

@@ -244,8 +244,9 @@ fn an_unknown_environment_is_told() {
     let loaded = load(&files, "prodction", &|_| None);
     insta::assert_snapshot!(render(&files, &loaded));
     assert!(loaded.diagnostics.iter().any(Diagnostic::is_error));
-    // Where no environment is declared, every name is the default.
-    assert!(load(&good(), "production", &|_| None).project.is_some());
+    // A name that nobody declared is a slip, also where no environment is declared at all.
+    let loaded = load(&good(), "production", &|_| None);
+    assert_eq!(loaded.diagnostics.iter().map(|d| d.code).collect::<Vec<_>>(), ["unknown-environment"]);
 }
 
 #[test]

@@ -17,6 +17,7 @@ pub(crate) use numbers::{count, counted, signed, signed_percent};
 pub use review::{review_list, review_show};
 pub use run::{outcome, run, sentence};
 pub use status::status;
+pub use wrap::paragraph;
 
 #[cfg(test)]
 mod tests;

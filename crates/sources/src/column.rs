@@ -5,8 +5,8 @@ use std::{collections::HashMap, sync::Arc};
 use arrow::{
     array::{
         Array, ArrayRef, AsArray, BooleanBuilder, Date32Builder, Decimal128Builder, Float64Builder,
-        Int64Builder, ListArray, NullBufferBuilder, RecordBatch, RecordBatchOptions, StringBuilder,
-        StructArray, TimestampMicrosecondBuilder,
+        Int64Builder, ListArray, NullBufferBuilder, NullBuilder, RecordBatch, RecordBatchOptions,
+        StringBuilder, StructArray, TimestampMicrosecondBuilder,
     },
     buffer::OffsetBuffer,
     datatypes::{Field, SchemaRef},
@@ -67,6 +67,7 @@ enum LeafBuilder {
     Boolean(BooleanBuilder),
     Date(Date32Builder),
     Timestamp(TimestampMicrosecondBuilder),
+    Null(NullBuilder),
 }
 
 impl Columns {
@@ -316,6 +317,7 @@ impl LeafColumn {
             LeafBuilder::Timestamp(builder) => {
                 scalar.to_micros(clock).map(|v| builder.append_value(v)).is_some()
             }
+            LeafBuilder::Null(_) => false,
         }
     }
 
@@ -348,6 +350,7 @@ impl LeafBuilder {
             Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
             Kind::Date => Self::Date(Date32Builder::new()),
             Kind::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
+            Kind::Null => Self::Null(NullBuilder::new()),
         }
     }
 
@@ -360,6 +363,7 @@ impl LeafBuilder {
             Self::Boolean(builder) => builder.append_null(),
             Self::Date(builder) => builder.append_null(),
             Self::Timestamp(builder) => builder.append_null(),
+            Self::Null(builder) => builder.append_null(),
         }
     }
 
@@ -372,6 +376,7 @@ impl LeafBuilder {
             Self::Boolean(builder) => Arc::new(builder.finish()),
             Self::Date(builder) => Arc::new(builder.finish()),
             Self::Timestamp(builder) => Arc::new(builder.finish()),
+            Self::Null(builder) => Arc::new(builder.finish()),
         }
     }
 }

@@ -6,19 +6,15 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringBuilder},
-    compute,
+    array::{ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringBuilder},
     datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit},
 };
 
 use crate::{
     SourceError,
-    column::Columns,
     documents::BATCH_ROWS,
     instant::{self, Moment},
-    misfit::Misfits,
     number,
-    rules::{Kind, Member},
 };
 
 /// Rows of a file as text columns, with the line on which each row starts.
@@ -85,12 +81,21 @@ fn batch(schema: &SchemaRef, columns: &mut [StringBuilder], rows: usize) -> Resu
 pub(crate) struct Guess {
     any: bool,
     integer: bool,
+    number: bool,
+    /// All numbers are finite and have at most 38 digits.
     decimal: bool,
-    float: bool,
+    /// Some number has an exponent or is not finite.
+    floating: bool,
+    /// Every whole number is exactly a float.
+    whole_exact: bool,
+    /// Every number is exactly a float, or the shortest text of one.
+    float_exact: bool,
     boolean: bool,
     day: bool,
     instant: bool,
     civil: bool,
+    /// Some time has nanoseconds.
+    nanoseconds: bool,
     width: (u32, u32),
 }
 
@@ -99,12 +104,16 @@ impl Default for Guess {
         Self {
             any: false,
             integer: true,
+            number: true,
             decimal: true,
-            float: true,
+            floating: false,
+            whole_exact: true,
+            float_exact: true,
             boolean: true,
             day: true,
             instant: true,
             civil: true,
+            nanoseconds: false,
             width: (0, 0),
         }
     }
@@ -118,7 +127,7 @@ impl Guess {
 
     fn value(&mut self, text: &str) {
         self.any = true;
-        if self.integer || self.decimal || self.float {
+        if self.number {
             self.number(text);
         }
         self.boolean = self.boolean && matches!(text.to_ascii_lowercase().as_str(), "true" | "false");
@@ -129,6 +138,7 @@ impl Guess {
             self.day = self.day && text.len() == 10 && matches!(moment, Some(Moment::Civil(_)));
             self.instant = self.instant && matches!(moment, Some(Moment::Instant(_)));
             self.civil = self.civil && text.len() > 10 && matches!(moment, Some(Moment::Civil(_)));
+            self.nanoseconds = self.nanoseconds || instant::fraction_digits(text) > 6;
         }
     }
 
@@ -140,70 +150,86 @@ impl Guess {
         let bare =
             !padded && bytes.first().is_some_and(u8::is_ascii_digit) && !text.contains(char::is_whitespace);
         let plain = if bare { number::plain(text, '.') } else { None };
-        self.integer = self.integer && plain.is_some() && text.parse::<i64>().is_ok();
-        self.float = self.float
-            && (plain.is_some() || matches!(text, "NaN" | "inf" | "-inf" | "Infinity" | "-Infinity"));
-        let exact = plain.filter(|p| !p.contains(['e', 'E'])).and_then(|p| number::parse(&p));
-        match exact {
-            Some(decimal) => {
-                let (whole, fraction) = decimal.width();
-                self.width = (self.width.0.max(whole), self.width.1.max(fraction));
-            }
-            None => self.decimal = false,
+        let Some(plain) = plain else {
+            self.integer = false;
+            self.decimal = false;
+            self.floating = true;
+            self.number = matches!(text, "NaN" | "inf" | "-inf" | "Infinity" | "-Infinity");
+            return;
+        };
+        self.integer = self.integer && text.parse::<i64>().is_ok();
+        self.floating = self.floating || plain.contains(['e', 'E']);
+        let is_whole = !plain.contains(['.', 'e', 'E']);
+        let Some(decimal) = number::parse(&plain) else {
+            self.decimal = false;
+            self.float_exact = false;
+            self.whole_exact = self.whole_exact && !is_whole;
+            return;
+        };
+        let (whole, fraction) = decimal.width();
+        self.width = (self.width.0.max(whole), self.width.1.max(fraction));
+        if self.whole_exact && is_whole {
+            self.whole_exact = decimal.is_exact_f64();
         }
+        self.float_exact = self.float_exact
+            && self.whole_exact
+            && (is_whole || decimal.is_short_f64() || decimal.is_exact_f64());
     }
 
-    /// The type; numbers with a fraction are exact decimals where `exact` asks for it and 38 digits are enough.
+    /// The type. Numbers with a fraction are exact decimals where `exact` asks for it and 38 digits are enough, floats
+    /// otherwise. Whole numbers become floats only where these are exact; with `exact` that holds for all numbers, and
+    /// times keep their nanoseconds.
     pub(crate) fn data_type(&self, exact: bool) -> DataType {
-        let (whole, fraction) = self.width;
+        let unit = if exact && self.nanoseconds { TimeUnit::Nanosecond } else { TimeUnit::Microsecond };
         if !self.any {
             DataType::Utf8
         } else if self.integer {
             DataType::Int64
-        } else if exact && self.decimal && whole.saturating_add(fraction) <= 38 {
-            DataType::Decimal128(38, i8::try_from(fraction).unwrap_or(0))
-        } else if self.float {
-            DataType::Float64
+        } else if self.number {
+            self.number_type(exact)
         } else if self.boolean {
             DataType::Boolean
         } else if self.day {
             DataType::Date32
         } else if self.instant {
-            DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            DataType::Timestamp(unit, Some("UTC".into()))
         } else if self.civil {
-            DataType::Timestamp(TimeUnit::Microsecond, None)
+            DataType::Timestamp(unit, None)
         } else {
             DataType::Utf8
         }
+    }
+
+    fn number_type(&self, exact: bool) -> DataType {
+        let (whole, fraction) = self.width;
+        let decimal = match i8::try_from(fraction) {
+            Ok(scale) if self.decimal && whole.saturating_add(fraction) <= 38 => {
+                Some(DataType::Decimal128(38, scale))
+            }
+            _ => None,
+        };
+        let float = if exact { self.float_exact } else { self.whole_exact };
+        match decimal {
+            Some(decimal) if (exact && !self.floating) || !float => decimal,
+            _ if float => DataType::Float64,
+            _ => DataType::Utf8,
+        }
+    }
+
+    /// Whether a float would round some whole number.
+    pub(crate) fn rounds(&self) -> bool {
+        self.number && !self.whole_exact
+    }
+
+    /// Whether there is no value.
+    pub(crate) fn is_null(&self) -> bool {
+        !self.any
     }
 
     /// Whether some value is a local time, which a column of instants would have to guess the zone of.
     pub(crate) fn is_civil(&self) -> bool {
         self.any && self.civil
     }
-}
-
-/// A text column as another type; none where a value does not fit.
-pub(crate) fn typed(array: &ArrayRef, target: &DataType) -> Result<Option<ArrayRef>, SourceError> {
-    let kind = match target {
-        DataType::Utf8 => return Ok(Some(Arc::clone(array))),
-        t if t.is_integer() => Kind::Integer,
-        DataType::Float32 | DataType::Float64 => Kind::Float,
-        DataType::Decimal128(precision, scale) => Kind::Decimal { precision: *precision, scale: *scale },
-        DataType::Boolean => Kind::Boolean,
-        DataType::Date32 => Kind::Date,
-        DataType::Timestamp(..) => Kind::Timestamp,
-        _ => return Ok(None),
-    };
-    let member = Member { name: String::new(), ty: kind.plain(), missing: false };
-    let mut columns = Columns::new(std::slice::from_ref(&member), "");
-    let mut misfits = Misfits::default();
-    for row in 0..array.len() {
-        columns.append_row(|_| Some(array), row, &mut misfits);
-    }
-    let Some(built) = columns.arrays()?.pop() else { return Ok(None) };
-    let cast = compute::cast(&built, target)?;
-    Ok((cast.null_count() == array.null_count()).then_some(cast))
 }
 
 /// One record: the text of all fields, the end of each, and whether it was quoted.
@@ -303,6 +329,8 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Array;
+
     use super::*;
 
     fn cells(text: &str) -> Vec<Vec<Option<String>>> {
@@ -364,14 +392,20 @@ mod tests {
             assert_eq!(guess(&text, true), DataType::Utf8, "{text:?}");
         }
         assert_eq!(guess(&[], true), DataType::Utf8);
+        assert_eq!(guess(&["2025-03-01T00:00:00.123456789Z"], false), utc);
     }
 
     #[test]
-    fn a_text_takes_another_type_or_none() {
-        let text: ArrayRef = Arc::new(arrow::array::StringArray::from(vec![Some("7"), None, Some("300")]));
-        assert_eq!(typed(&text, &DataType::Int16).unwrap().unwrap().data_type(), &DataType::Int16);
-        assert!(typed(&text, &DataType::Int8).unwrap().is_none());
-        assert!(typed(&text, &DataType::Decimal128(4, 1)).unwrap().is_some());
-        assert!(typed(&text, &DataType::Boolean).unwrap().is_none());
+    fn no_number_is_rounded_to_a_float() {
+        let decimal = |scale| DataType::Decimal128(38, scale);
+        assert_eq!(guess(&["9007199254740993", "1e2"], true), decimal(0));
+        assert_eq!(guess(&["9007199254740993", "0.5"], false), decimal(1));
+        assert_eq!(guess(&["18446744073709551615"], false), decimal(0));
+        assert_eq!(guess(&["9007199254740992", "0.1", "1e2"], true), DataType::Float64);
+        assert_eq!(guess(&["0.10000000000000001", "1e2"], true), decimal(17));
+        assert_eq!(guess(&["0.10000000000000001", "1e2"], false), DataType::Float64);
+        assert_eq!(guess(&["9007199254740993", "NaN"], true), DataType::Utf8);
+        assert_eq!(guess(&["9007199254740993", "1e-30"], true), DataType::Utf8);
+        assert_eq!(guess(&["1e400", "1"], true), DataType::Utf8);
     }
 }

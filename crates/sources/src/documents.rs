@@ -60,7 +60,10 @@ pub(crate) fn build(
     seen: &Seen,
     misfits: &mut Misfits,
 ) -> Result<(SchemaRef, Vec<RecordBatch>), SourceError> {
-    let members = infer::members(&declared.fields, seen.fields(), "")?;
+    let mut members = infer::members(&declared.fields, seen.fields(), "")?;
+    if declared.untyped_nulls {
+        infer::untyped(&mut members, seen.fields());
+    }
     let schema: SchemaRef = Arc::new(Schema::new(rules::fields(&members)));
     let mut columns = Columns::new(&members, "");
     let mut batches = Vec::new();

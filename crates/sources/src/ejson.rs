@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::SourceError;
 
+/// Digits of a Decimal128 (IEEE 754-2008 §3.6).
+const DECIMAL_DIGITS: usize = 34;
+
 /// The documents of a text with the line on which each ends. Documents usually stand one a line, but may span
 /// lines.
 pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<(u64, RawDocumentBuf)>, SourceError> {
@@ -43,7 +46,8 @@ fn document(file: &str, line: u64, value: Value) -> Result<RawDocumentBuf, Sourc
 }
 
 /// Writes bare floats in their canonical form, `1.5` as `{"$numberDouble": "1.5"}`: `serde_json` as it is built here
-/// may read a float as its neighbour, and a difference in the last digit is a difference. No line end is added.
+/// may read a float as its neighbour, and a difference in the last digit is a difference. Whole numbers beyond 64 bits
+/// become decimals, those beyond the digits of a decimal text. No line end is added.
 fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();
     let (mut copied, mut at, mut in_text) = (0, 0, false);
@@ -56,10 +60,16 @@ fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
                 let part = |b: &u8| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
                 let number = &rest[..rest.iter().position(part).unwrap_or(rest.len())];
                 if is_float(number) {
+                    let digits = number.strip_prefix(b"-").unwrap_or(number);
+                    let (open, close) = match digits.iter().all(u8::is_ascii_digit) {
+                        true if digits.len() > DECIMAL_DIGITS => ("\"", "\""),
+                        true => ("{\"$numberDecimal\":\"", "\"}"),
+                        false => ("{\"$numberDouble\":\"", "\"}"),
+                    };
                     out.extend_from_slice(&bytes[copied..at]);
-                    out.extend_from_slice(b"{\"$numberDouble\":\"");
+                    out.extend_from_slice(open.as_bytes());
                     out.extend_from_slice(number);
-                    out.extend_from_slice(b"\"}");
+                    out.extend_from_slice(close.as_bytes());
                     copied = at + number.len();
                 }
                 at += number.len() - 1;
@@ -75,7 +85,7 @@ fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Whether a number of JSON is a finite float; what is no number of JSON is left for the parser to refuse.
+/// Whether a number of JSON is finite and no integer of 64 bits; what is no number of JSON is left for the parser to refuse.
 fn is_float(number: &[u8]) -> bool {
     let digits = |b: &[u8]| b.iter().take_while(|b| b.is_ascii_digit()).count();
     let unsigned = number.strip_prefix(b"-").unwrap_or(number);
@@ -130,7 +140,9 @@ mod tests {
             changed("{\"a1.5\\\"2.5\": [-1.5e-3, 7]}"),
             format!("{{\"a1.5\\\"2.5\": [{}, 7]}}", wrapped("-1.5e-3"))
         );
-        assert_eq!(changed("18446744073709551616"), wrapped("18446744073709551616"));
+        assert_eq!(changed("18446744073709551616"), "{\"$numberDecimal\":\"18446744073709551616\"}");
+        let long = "-12345678901234567890123456789012345";
+        assert_eq!(changed(long), format!("\"{long}\""));
         for same in ["-9223372036854775808", "01.5", "1.", ".5", "1e", "1e999", "1.5.5", "-", "\"x 1.5"] {
             assert_eq!(changed(same), same);
         }

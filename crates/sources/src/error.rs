@@ -30,6 +30,18 @@ pub enum SourceError {
         /// Where it was looked for.
         path: String,
     },
+    /// A folder without a file to read.
+    #[error("{path}: is empty, there is no file to read")]
+    EmptyFolder {
+        /// The folder.
+        path: String,
+    },
+    /// Files without a row that do not even name their columns.
+    #[error("{path}: is empty, it has no columns")]
+    NoColumns {
+        /// The file or folder.
+        path: String,
+    },
     /// The object store did not answer as it should.
     #[error("{path}: cannot be read")]
     Access {
@@ -100,7 +112,10 @@ impl SourceError {
     /// What the user can do about it.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
-            Self::NotFound { .. } => "check the path; was the dump or export written?".to_owned(),
+            Self::NotFound { .. } | Self::EmptyFolder { .. } => "check the path; was the dump or export written?".to_owned(),
+            Self::NoColumns { .. } => {
+                "a relation without rows is a CSV with a header or a Parquet file with its schema".to_owned()
+            }
             Self::Access { source, .. } => match **source {
                 object_store::Error::PermissionDenied { .. } => "the credentials may not read there".to_owned(),
                 object_store::Error::Unauthenticated { .. } => {
@@ -138,7 +153,9 @@ impl SourceError {
     /// What the process answers: infrastructure where something is absent or out of reach, usage otherwise.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotFound { .. } | Self::Access { .. } => ExitCode::Infrastructure,
+            Self::NotFound { .. } | Self::EmptyFolder { .. } | Self::Access { .. } => {
+                ExitCode::Infrastructure
+            }
             _ => ExitCode::Usage,
         }
     }

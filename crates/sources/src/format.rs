@@ -1,6 +1,6 @@
 //! Formats and the file names that tell them.
 
-use crate::SourceError;
+use crate::{SourceError, without_credentials};
 
 /// How the rows of a file are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,7 +52,7 @@ pub fn detect(text: &str) -> Result<Format, SourceError> {
     Format::ALL
         .into_iter()
         .find(|f| f.matches(name) && !is_beside(name))
-        .ok_or_else(|| SourceError::UnknownFormat { path: text.to_owned() })
+        .ok_or_else(|| SourceError::UnknownFormat { path: without_credentials(text) })
 }
 
 /// Whether a file stands beside data without being data: hidden files, markers such as `_SUCCESS`, and what

@@ -8,6 +8,7 @@ use dualrun_core::shape::FieldType;
 
 use crate::{
     SourceError,
+    number::Decimal,
     rules::{Declared, Kind, Member, Ty, leaf},
     scalar::Scalar,
     value::{Form, Value},
@@ -29,8 +30,16 @@ const OTHER: u16 = 1 << 7;
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Seen {
     scalars: u16,
-    /// Widest decimal: digits before and behind the point.
+    /// Widest number, floats by their shortest text: digits before and behind the point.
     width: (u32, u32),
+    /// Whether some whole number or decimal is not exactly a float.
+    inexact: bool,
+    /// Whether some of these is whole.
+    inexact_whole: bool,
+    /// Whether some of these is not the shortest text of a float either.
+    long: bool,
+    /// Whether some number is not finite.
+    special: bool,
     fields: Option<BTreeMap<String, Seen>>,
     element: Option<Box<Seen>>,
 }
@@ -47,7 +56,10 @@ impl Seen {
         match data_type {
             DataType::Null => {}
             DataType::Boolean => seen.scalars = BOOLEAN,
-            t if t.is_integer() && *t != DataType::UInt64 => seen.scalars = INTEGER,
+            t if t.is_integer() && *t != DataType::UInt64 => {
+                seen.scalars = INTEGER;
+                seen.width = (19, 0);
+            }
             DataType::UInt64 => seen.decimal(20, 0),
             DataType::Float32 | DataType::Float64 => seen.scalars = FLOAT,
             DataType::Decimal128(p, s) => {
@@ -78,6 +90,14 @@ impl Seen {
     /// The fields of the documents that were taken in.
     pub(crate) fn fields(&self) -> Option<&BTreeMap<String, Self>> {
         self.fields.as_ref()
+    }
+
+    /// The fields that are decimals because a float would round a whole number.
+    pub(crate) fn exact_numbers(&self) -> Vec<String> {
+        let exact =
+            |s: &Self| s.inexact_whole && s.scalars & FLOAT != 0 && matches!(s.kind(), Kind::Decimal { .. });
+        let fields = self.fields.iter().flatten();
+        fields.filter(|(_, seen)| exact(seen)).map(|(name, _)| name.clone()).collect()
     }
 
     fn members(&mut self, document: &RawDocument, depth: usize) -> Result<(), String> {
@@ -123,15 +143,32 @@ impl Seen {
     fn scalar(&mut self, scalar: Scalar<'_>) {
         match scalar {
             Scalar::Boolean(_) => self.scalars |= BOOLEAN,
-            Scalar::Integer(_) => {
+            Scalar::Integer(value) => {
                 self.scalars |= INTEGER;
-                self.width.0 = self.width.0.max(19);
+                let size = value.unsigned_abs();
+                self.width.0 = self.width.0.max(size.checked_ilog10().map_or(0, |log| log + 1));
+                if size > 1 << f64::MANTISSA_DIGITS && !Decimal::integer(i128::from(value)).is_exact_f64() {
+                    self.inexact = true;
+                    self.inexact_whole = true;
+                    self.long = true;
+                }
             }
-            Scalar::Float(_) => self.scalars |= FLOAT,
-            Scalar::Number(number) => {
-                let (whole, fraction) = number.finite().map(|d| d.width()).unwrap_or_default();
-                self.decimal(whole, fraction);
-            }
+            Scalar::Float(value) => self.float(value),
+            Scalar::Number(number) => match number.finite() {
+                Some(decimal) => {
+                    let (whole, fraction) = decimal.width();
+                    self.decimal(whole, fraction);
+                    if !decimal.is_exact_f64() {
+                        self.inexact = true;
+                        self.inexact_whole = self.inexact_whole || fraction == 0;
+                        self.long = self.long || !decimal.is_short_f64();
+                    }
+                }
+                None => {
+                    self.scalars |= DECIMAL;
+                    self.special = true;
+                }
+            },
             Scalar::Text(_) | Scalar::ObjectId(_) | Scalar::Uuid(_) | Scalar::Bytes(_) => {
                 self.scalars |= TEXT
             }
@@ -146,8 +183,30 @@ impl Seen {
         self.width = (self.width.0.max(whole), self.width.1.max(fraction));
     }
 
-    /// Whole numbers beside floats are floats, beside decimals decimals, anything beside text is text; every other
-    /// mixture is kept as JSON. A field that was null in all documents is text.
+    fn float(&mut self, value: f64) {
+        self.scalars |= FLOAT;
+        if !value.is_finite() {
+            self.special = true;
+            return;
+        }
+        let (whole, fraction) = self.width;
+        // Wider than any decimal already.
+        if whole.saturating_add(fraction) > 38 {
+            return;
+        }
+        // A number of few digits that is not wider than those before is known without its text.
+        let unit = 10f64.powi(fraction.min(22).cast_signed());
+        let scaled = (value * unit).round();
+        let narrow = scaled.abs() < (1u64 << f64::MANTISSA_DIGITS) as f64 && scaled / unit == value;
+        if narrow && value.abs() < 10f64.powi(whole.cast_signed()) {
+            return;
+        }
+        let (w, f) = Decimal::shortest(value).map(Decimal::width).unwrap_or((u32::MAX, 0));
+        self.width = (whole.max(w), fraction.max(f));
+    }
+
+    /// Whole numbers beside decimals are decimals, anything beside text is text; every other mixture but that of
+    /// numbers is kept as JSON. A field that was null in all documents is text.
     fn kind(&self) -> Kind {
         let only = |kinds: u16| self.scalars & !kinds == 0;
         if self.scalars == 0 {
@@ -157,7 +216,7 @@ impl Seen {
         } else if only(INTEGER) {
             Kind::Integer
         } else if only(INTEGER | FLOAT | DECIMAL) {
-            if self.scalars & FLOAT != 0 { Kind::Float } else { self.decimal_kind() }
+            self.number_kind()
         } else if only(DAY) {
             Kind::Date
         } else if only(DAY | INSTANT) {
@@ -166,6 +225,18 @@ impl Seen {
             Kind::Text
         } else {
             Kind::Json
+        }
+    }
+
+    /// Numbers beside floats are floats where each is exactly one, and decimals otherwise. Only floats hold what is not
+    /// finite: there the shortest text of a float is exact enough. What fits neither is text.
+    fn number_kind(&self) -> Kind {
+        if self.special {
+            if self.long { Kind::Text } else { Kind::Float }
+        } else if self.scalars & FLOAT != 0 && !self.inexact {
+            Kind::Float
+        } else {
+            self.decimal_kind()
         }
     }
 
@@ -201,6 +272,16 @@ pub(crate) fn members(
     let taken: BTreeSet<String> = members.iter().filter(|m| m.missing).map(Member::missing_name).collect();
     members.retain(|m| !taken.contains(&m.name));
     Ok(members)
+}
+
+/// Takes the type of text from the columns that were null in all documents.
+pub(crate) fn untyped(members: &mut [Member], seen: Option<&BTreeMap<String, Seen>>) {
+    for member in members {
+        let null = |s: &Seen| s.scalars == 0 && s.fields.is_none() && s.element.is_none();
+        if seen.and_then(|s| s.get(&member.name)).is_some_and(null) {
+            member.ty = Kind::Null.plain();
+        }
+    }
 }
 
 fn resolve(declared: Option<&Declared>, seen: Option<&Seen>, path: &str) -> Result<Ty, SourceError> {
@@ -250,6 +331,10 @@ impl Seen {
     pub(crate) fn merge(&mut self, other: &Self) {
         self.scalars |= other.scalars;
         self.width = (self.width.0.max(other.width.0), self.width.1.max(other.width.1));
+        self.inexact |= other.inexact;
+        self.inexact_whole |= other.inexact_whole;
+        self.long |= other.long;
+        self.special |= other.special;
         if let Some(fields) = &other.fields {
             let mine = self.fields.get_or_insert_default();
             for (name, seen) in fields {

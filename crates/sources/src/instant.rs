@@ -86,6 +86,14 @@ pub(crate) fn iso(text: &str) -> Option<Moment> {
     text.parse::<DateTime>().ok().map(Moment::Civil)
 }
 
+/// Digits of the fraction of a second in ISO 8601, without trailing zeros.
+pub(crate) fn fraction_digits(text: &str) -> usize {
+    let Some(at) = text.find(['.', ',']) else { return 0 };
+    let digits = &text[at + 1..];
+    let digits = &digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap_or(digits.len())];
+    digits.trim_end_matches('0').len()
+}
+
 fn with_format(format: &str, text: &str) -> Option<Moment> {
     let parts = strtime::parse(format, text).ok()?;
     if let Ok(instant) = parts.to_timestamp() {

@@ -8,6 +8,7 @@
 //!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
+mod beside;
 pub mod bson_dump;
 mod column;
 mod csv;
@@ -27,12 +28,14 @@ mod rules;
 mod scalar;
 mod select;
 mod table;
+mod typed;
 mod unify;
 mod value;
 
+pub use beside::exact_beside;
 pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
-pub use location::{Location, open_location};
+pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use read::{Request, read};
 pub use relation::{read_relation, relation_format};

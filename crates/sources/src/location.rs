@@ -52,6 +52,17 @@ pub fn open_location(
     }
 }
 
+/// A relation or location for people: of an URL, the part with user and password becomes `***`.
+pub fn without_credentials(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
+    let host = &rest[..rest.find(['/', '?', '#']).unwrap_or(rest.len())];
+    // A password may hold any of these signs unescaped, so the last @ counts, wherever it stands.
+    match rest.rfind('@') {
+        Some(at) if host.contains([':', '@']) => format!("{scheme}://***{}", &rest[at..]),
+        _ => text.to_owned(),
+    }
+}
+
 impl Location {
     /// The location of a folder below this one.
     pub fn below(&self, relative: &str) -> Self {
@@ -188,6 +199,21 @@ mod tests {
         assert_eq!(location.display, "s3://lake/bronze/x");
         assert_eq!(location.prefix, Path::from("bronze/x"));
         assert!(!location.display.contains("top-secret"));
+    }
+
+    #[test]
+    fn an_url_is_shown_without_user_and_password() {
+        for (url, shown) in [
+            ("postgres://u:secret@host:5432/db#t", "postgres://***@host:5432/db#t"),
+            ("s3://KEY:sec/ret@b/x", "s3://***@b/x"),
+            ("mongodb://u:a@b#c@host/db", "mongodb://***@host/db"),
+            ("postgres://u@host/db", "postgres://***@host/db"),
+            ("s3://lake/x@y", "s3://lake/x@y"),
+            ("file:///home/a@b.csv", "file:///home/a@b.csv"),
+            ("data/a@b.csv", "data/a@b.csv"),
+        ] {
+            assert_eq!(without_credentials(url), shown);
+        }
     }
 
     #[test]

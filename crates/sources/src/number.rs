@@ -121,17 +121,58 @@ impl Decimal {
         self.unscaled(38, 0)?.try_into().ok()
     }
 
-    fn to_f64(self) -> f64 {
+    pub(crate) fn to_f64(self) -> f64 {
         let sign = if self.negative { "-" } else { "" };
         format!("{sign}{}e{}", self.digits, self.exponent).parse().unwrap_or(f64::NAN)
     }
 
     /// Digits before and behind the point of the plain form without trailing zeros.
     pub(crate) fn width(self) -> (u32, u32) {
-        let text = self.to_text();
-        let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-        let whole = whole.trim_start_matches('-').trim_start_matches('0').len();
-        (u32::try_from(whole).unwrap_or(u32::MAX), u32::try_from(fraction.len()).unwrap_or(u32::MAX))
+        let (digits, exponent) = self.stripped();
+        let length = digits.checked_ilog10().map_or(0, |log| i64::from(log) + 1);
+        let count = |n: i64| u32::try_from(n.max(0)).unwrap_or(u32::MAX);
+        (count(length + i64::from(exponent)), count(-i64::from(exponent)))
+    }
+
+    /// Whether some float is exactly this number.
+    pub(crate) fn is_exact_f64(self) -> bool {
+        let (digits, exponent) = self.stripped();
+        // A float is an integer of 53 bits times a power of two: powers of two do not matter, those of five do.
+        let odd = if digits == 0 { 0 } else { digits >> digits.trailing_zeros() };
+        let fives = 5u128.checked_pow(exponent.unsigned_abs());
+        let odd = if exponent >= 0 {
+            fives.and_then(|f| odd.checked_mul(f))
+        } else {
+            fives.filter(|f| odd.is_multiple_of(*f)).map(|f| odd / f)
+        };
+        odd.is_some_and(|odd| odd < 1 << f64::MANTISSA_DIGITS)
+    }
+
+    /// Whether the shortest text of the nearest float is this number, so that no two such numbers become one float.
+    pub(crate) fn is_short_f64(self) -> bool {
+        let (digits, exponent) = self.stripped();
+        // Fifteen digits always survive (`f64::DIGITS`).
+        (digits < 10u128.pow(f64::DIGITS) && exponent.unsigned_abs() < 290)
+            || Self::shortest(self.to_f64()).is_some_and(|short| short.same(self))
+    }
+
+    /// Whether both are the same number.
+    pub(crate) fn same(self, other: Self) -> bool {
+        let (mine, theirs) = (self.stripped(), other.stripped());
+        mine == theirs && (mine.0 == 0 || self.negative == other.negative)
+    }
+
+    /// Digits and exponent without trailing zeros.
+    fn stripped(self) -> (u128, i32) {
+        let (mut digits, mut exponent) = (self.digits, self.exponent);
+        if digits == 0 {
+            return (0, 0);
+        }
+        while digits.is_multiple_of(10) {
+            digits /= 10;
+            exponent = exponent.saturating_add(1);
+        }
+        (digits, exponent)
     }
 
     fn to_text(self) -> String {
@@ -271,6 +312,27 @@ mod tests {
         assert_eq!(decimal("-0.00120").to_text(), "-0.0012");
         assert_eq!(decimal("0.1").to_f64(), 0.1);
         assert_eq!(Decimal::shortest(0.1 + 0.2).unwrap().to_text(), "0.30000000000000004");
-        assert_eq!(decimal("120.25").width(), (3, 2));
+        for (text, width) in [("120.25", (3, 2)), ("0.00120", (0, 4)), ("1e5", (6, 0)), ("0", (0, 0))] {
+            assert_eq!(decimal(text).width(), width, "{text}");
+        }
+        assert_eq!(decimal("1e2000000000").width(), (2_000_000_001, 0));
+    }
+
+    #[test]
+    fn numbers_that_floats_hold_are_told_from_others() {
+        for exact in
+            ["0", "-1.5", "9007199254740992", "9007199254740994", "1e22", "100000000000000000000", "0.125"]
+        {
+            assert!(decimal(exact).is_exact_f64() && decimal(exact).to_f64().is_finite(), "{exact}");
+        }
+        for other in ["0.1", "9007199254740993", "-18446744073709551615", "1e23", "1e-30", "1e400"] {
+            assert!(!decimal(other).is_exact_f64(), "{other}");
+        }
+        for short in ["0.1", "0.30000000000000004", "1e23", "-2e-300"] {
+            assert!(decimal(short).is_short_f64(), "{short}");
+        }
+        for long in ["0.10000000000000001", "9007199254740993", "1e400", "1e-400"] {
+            assert!(!decimal(long).is_short_f64(), "{long}");
+        }
     }
 }

@@ -140,7 +140,9 @@ fn document_table(
     let mut misfits = Misfits::default();
     let (schema, batches) = documents::build(parsed, declared, seen, &mut misfits)?;
     let rows = parsed.iter().map(|p| p.documents.len() as u64);
-    Ok(InputTable { schema, batches, report: report(files, rows, misfits) })
+    let mut report = report(files, rows, misfits);
+    report.exact_numbers = seen.exact_numbers();
+    Ok(InputTable { schema, batches, report })
 }
 
 fn csv_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
@@ -188,6 +190,10 @@ pub(crate) fn parquet_table(
     let mut rows = Vec::with_capacity(files.len());
     for file in files {
         let (schema, batches) = parquet_file::parse(&file.name, file.bytes.clone())?;
+        let names: Vec<&String> = schema.fields().iter().map(|f| f.name()).collect();
+        if let Some((_, twice)) = names.iter().enumerate().find(|(i, name)| names[..*i].contains(name)) {
+            return Err(SourceError::Config(format!("{}: the column {twice:?} occurs twice", file.name)));
+        }
         let plain = |f: &Field| Field::new(f.name(), unify::normal(f.data_type()), true);
         let fields: Vec<Field> = schema.fields().iter().map(|f| plain(f)).collect();
         for field in &fields {
@@ -203,7 +209,7 @@ pub(crate) fn parquet_table(
         rows.push(RowFile { label: Arc::clone(&file.label), batches: batches?, places: None });
     }
     let members = infer::members(&declared.fields, Some(&seen), "")?;
-    let mut rest = union.fields();
+    let mut rest = union.fields(declared.untyped_nulls);
     rest.retain(|field| !members.iter().any(|m| m.missing && m.missing_name() == *field.name()));
     row_table(files, &rows, &members, rest, sort)
 }
@@ -283,5 +289,5 @@ fn report(files: &[Loaded], rows: impl Iterator<Item = u64>, misfits: Misfits) -
         .collect();
     let rows = files.iter().map(|f| f.rows).sum();
     let (misfits, misfit_documents) = misfits.finish();
-    ReadReport { files, rows, misfits, misfit_documents, missing_files: Vec::new() }
+    ReadReport { files, rows, misfits, misfit_documents, ..ReadReport::default() }
 }

@@ -10,11 +10,13 @@ use object_store::ObjectMeta;
 
 use crate::{
     Format, InputTable, Location, SourceError,
-    csv::{self, CsvFile, Guess},
+    csv::{CsvFile, Guess},
     detect, open_location, read,
     read::RowFile,
     rules::Declared,
-    select, unify,
+    select,
+    typed::typed,
+    unify,
 };
 
 /// Files that an error lists.
@@ -22,10 +24,11 @@ const LISTED: usize = 10;
 
 /// Reads a relation: a file, a folder of files of one format, or either on S3.
 ///
-/// CSV columns take the type that `csv_schema_hint` has for them where all values fit; without one, `text_columns`
-/// stay text and the others get the narrowest type that holds all their values, numbers with a fraction an exact
-/// decimal. Documents get their types from all documents, their columns sorted by name. Parquet columns keep their
-/// order; dictionaries and views become plain types.
+/// CSV columns take the type that `csv_schema_hint` has for them where it holds all values without a loss; without one,
+/// `text_columns` stay text and the others get the narrowest type that holds all their values, numbers with a fraction
+/// an exact decimal. Documents get their types from all documents, their columns sorted by name. Parquet columns keep
+/// their order; dictionaries and views become plain types. A column that is null in every row has the type
+/// [`DataType::Null`], unless it has a type from the hint or from its Parquet file.
 pub async fn read_relation(
     text: &str,
     base: &Path,
@@ -35,13 +38,17 @@ pub async fn read_relation(
 ) -> Result<InputTable, SourceError> {
     let (location, files, format) = locate(text, base, options).await?;
     let loaded = read::load(&location, files).await?;
-    let nothing = Declared::default();
-    match format {
+    let nothing = Declared::nothing();
+    let table = match format {
         Format::BsonDump => read::bson_table(&loaded, &nothing),
         Format::JsonLines => read::json_table(&loaded, &nothing),
         Format::Parquet => read::parquet_table(&loaded, &nothing, false),
         Format::Csv => csv_table(&loaded, csv_schema_hint, text_columns),
+    }?;
+    if table.schema.fields().is_empty() && table.report.rows == 0 {
+        return Err(SourceError::NoColumns { path: location.display });
     }
+    Ok(table)
 }
 
 /// The format of a relation, also of a folder, without reading its rows.
@@ -68,7 +75,9 @@ async fn locate(
     select::refuse_tables(&location, &files)?;
     files.retain(|file| !select::is_aside(&location.relative(&file.location)));
     if files.is_empty() {
-        return Err(SourceError::NotFound { path: location.display });
+        let path = location.display;
+        let folder = !path.contains("://") && Path::new(&path).is_dir();
+        return Err(if folder { SourceError::EmptyFolder { path } } else { SourceError::NotFound { path } });
     }
     let format = only_format(&location, &files)?;
     Ok((location, files, format))
@@ -130,7 +139,12 @@ fn csv_table(
         let batches: Result<Vec<_>, _> = csv.batches.iter().map(|b| typed_batch(b, &schema)).collect();
         rows.push(RowFile { label: Arc::clone(&file.label), batches: batches?, places: None });
     }
-    read::row_table(files, &rows, &[], fields, false)
+    let decimal = |f: &&Field| matches!(f.data_type(), DataType::Decimal128(..));
+    let rounds = |f: &&Field| guesses.get(f.name()).is_some_and(Guess::rounds);
+    let exact = fields.iter().filter(decimal).filter(rounds).map(|f| f.name().clone()).collect();
+    let mut table = read::row_table(files, &rows, &[], fields, false)?;
+    table.report.exact_numbers = exact;
+    Ok(table)
 }
 
 fn column_type(
@@ -143,12 +157,15 @@ fn column_type(
     if let Some(hint) = hint {
         let hinted = unify::normal(hint.data_type());
         // A text with an offset is an instant, whatever the other side made of it.
-        let naive = matches!(hinted, DataType::Timestamp(_, None)) && !guess.is_civil();
+        let naive = matches!(hinted, DataType::Timestamp(_, None)) && !guess.is_null() && !guess.is_civil();
         if !naive && fits(files, name, &hinted)? {
             return Ok(hinted);
         }
     } else if text_columns.iter().any(|c| c == name) {
         return Ok(DataType::Utf8);
+    }
+    if guess.is_null() {
+        return Ok(DataType::Null);
     }
     let guessed = guess.data_type(true);
     Ok(if fits(files, name, &guessed)? { guessed } else { DataType::Utf8 })
@@ -157,7 +174,7 @@ fn column_type(
 fn fits(files: &[CsvFile], name: &str, data_type: &DataType) -> Result<bool, SourceError> {
     for batch in files.iter().flat_map(|f| &f.batches) {
         if let Some(column) = batch.column_by_name(name)
-            && csv::typed(column, data_type)?.is_none()
+            && typed(column, data_type)?.is_none()
         {
             return Ok(false);
         }
@@ -168,7 +185,7 @@ fn fits(files: &[CsvFile], name: &str, data_type: &DataType) -> Result<bool, Sou
 fn typed_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SourceError> {
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(batch.num_columns());
     for (column, field) in batch.columns().iter().zip(schema.fields()) {
-        arrays.push(csv::typed(column, field.data_type())?.unwrap_or_else(|| Arc::clone(column)));
+        arrays.push(typed(column, field.data_type())?.unwrap_or_else(|| Arc::clone(column)));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     Ok(RecordBatch::try_new_with_options(Arc::clone(schema), arrays, &options)?)

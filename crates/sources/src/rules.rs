@@ -14,9 +14,16 @@ pub(crate) struct Declared {
     pub(crate) rules: Option<FieldRules>,
     pub(crate) fields: BTreeMap<String, Declared>,
     pub(crate) element: Option<Box<Declared>>,
+    /// Whether a column of a table that is null in every row has no type; it is text otherwise.
+    pub(crate) untyped_nulls: bool,
 }
 
 impl Declared {
+    /// Of a relation that nobody declared: what is null everywhere takes the type of the other side.
+    pub(crate) fn nothing() -> Self {
+        Self { untyped_nulls: true, ..Self::default() }
+    }
+
     /// Reads the paths of a shape; `a.b` goes into a document, `a[].b` into the elements of a list.
     pub(crate) fn of(shape: &Shape) -> Result<Self, SourceError> {
         let mut root = Self::default();
@@ -79,11 +86,16 @@ pub(crate) enum Kind {
     Text,
     Integer,
     Float,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     Boolean,
     Date,
     Timestamp,
     Json,
+    /// Of a column that is null everywhere.
+    Null,
 }
 
 impl Kind {
@@ -101,6 +113,7 @@ impl Kind {
             Self::Date => "date".to_owned(),
             Self::Timestamp => "timestamp".to_owned(),
             Self::Json => "json".to_owned(),
+            Self::Null => "null".to_owned(),
         }
     }
 
@@ -113,6 +126,7 @@ impl Kind {
             Self::Boolean => DataType::Boolean,
             Self::Date => DataType::Date32,
             Self::Timestamp => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            Self::Null => DataType::Null,
         }
     }
 }

@@ -43,6 +43,8 @@ pub struct ReadReport {
     pub misfits: Vec<Misfit>,
     /// Rows with at least one such value.
     pub misfit_documents: u64,
+    /// Columns of a relation that are decimals because a float would round a whole number in them.
+    pub exact_numbers: Vec<String>,
     /// Declared files and folders that do not exist.
     pub missing_files: Vec<String>,
 }

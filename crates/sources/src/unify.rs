@@ -38,10 +38,10 @@ impl Union {
         Ok(())
     }
 
-    /// The columns; one that has no type in any file is text.
-    pub(crate) fn fields(self) -> Vec<Field> {
+    /// The columns; one that has no type in any file is text unless `untyped_nulls`.
+    pub(crate) fn fields(self, untyped_nulls: bool) -> Vec<Field> {
         let typed = |field: Field| match field.data_type() {
-            DataType::Null => field.with_data_type(DataType::Utf8),
+            DataType::Null if !untyped_nulls => field.with_data_type(DataType::Utf8),
             _ => field,
         };
         self.columns.into_iter().map(|(field, _)| typed(field)).collect()
@@ -163,7 +163,7 @@ mod tests {
         union.add(&Field::new("a", DataType::Float32, true), "2.parquet").unwrap();
         let error = union.add(&Field::new("a", DataType::Utf8View, true), "3.parquet").unwrap_err();
         assert_eq!(error.to_string(), "column \"a\" is Float64 in 1.parquet but Utf8 in 3.parquet");
-        assert_eq!(union.fields()[0].data_type(), &DataType::Float64);
+        assert_eq!(union.fields(false)[0].data_type(), &DataType::Float64);
         let both = common(&DataType::Decimal128(10, 2), &DataType::Decimal128(12, 6));
         assert_eq!(both, Some(DataType::Decimal128(14, 6)));
         assert_eq!(common(&DataType::Decimal128(38, 2), &DataType::Decimal128(38, 6)), None);

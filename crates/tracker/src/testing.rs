@@ -96,6 +96,7 @@ impl RunBuilder {
             standard_error: None,
             relative: Some(-0.1),
             cells: 4,
+            eligible_rows: 0,
             rows: 0,
             approved: true,
             promise,

@@ -1,17 +1,18 @@
 //! `dualrun demo`
 
+mod screen;
+
 use std::{fmt::Write, path::Path, sync::Arc, time::Instant};
 
-use dualrun_core::{ExitCode, Outcome, PeriodUnit};
+use dualrun_core::{ExitCode, Outcome};
 use dualrun_demo::{
     DemoError,
     layout::{LayoutOptions, lay_out},
-    play::{Played, PlayedNight, play, standings},
+    play::{Played, PlayedNight, play},
     scenario::{FIRST_NIGHT, LAST_NIGHT},
 };
 use dualrun_engine::stages;
 use dualrun_report::{Style, html, markdown, text};
-use dualrun_tracker::model::{PipelineStatus, Status};
 use jiff::ToSpan;
 use serde_json::json;
 
@@ -61,7 +62,7 @@ pub(crate) async fn run(args: &DemoArgs, output: &Output) -> Result<ExitCode, Cl
         "status": status,
     });
     output.text_or_json(&answer, |style| {
-        last_screen(dir, &played, &status, started.elapsed().as_secs_f64(), style)
+        screen::last(dir, &played, &status, started.elapsed().as_secs_f64(), style)
     })?;
     Ok(ExitCode::Agree)
 }
@@ -138,120 +139,4 @@ fn night_line(night: &PlayedNight, style: Style) -> String {
         let _ = write!(line, "; {} to {}", change.pipeline, change.to.as_str().replace('_', " "));
     }
     line
-}
-
-fn last_screen(dir: &Path, played: &Played, status: &Status, seconds: f64, style: Style) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
-        text,
-        "{}\n",
-        style.bold(&format!(
-            "{} nights of a migration, {} runs, {seconds:.0} s",
-            played.nights.len(),
-            played.runs
-        ))
-    );
-    let of = |wanted: fn(&PipelineStatus) -> bool| status.pipelines.iter().filter(move |p| wanted(p));
-    let _ = writeln!(text, "{}", style.bold("Where the pipelines stand after the last night"));
-    for pipeline in of(|p| p.last_outcome == Some(Outcome::Agrees)) {
-        let changes = approved(pipeline, status);
-        let by = if changes.is_empty() {
-            "both sides are the same".to_owned()
-        } else {
-            format!("the sides differ by approved changes only ({})", changes.join(", "))
-        };
-        let streak = match pipeline.period_unit {
-            PeriodUnit::Day => "clean nights",
-            PeriodUnit::Month => "closed months",
-        };
-        let word = style.good("agrees  ");
-        let _ =
-            writeln!(text, "  {word}  {}, {} {streak} in a row: {by}", pipeline.id, pipeline.streak.nights);
-    }
-    for pipeline in of(|p| p.last_outcome == Some(Outcome::ReviewPending)) {
-        let waiting = waiting(pipeline, status);
-        let _ = writeln!(
-            text,
-            "  {}  {}: {} waits for a review",
-            style.warn("pending "),
-            pipeline.id,
-            waiting.join(", ")
-        );
-    }
-    for pipeline in of(|p| p.last_outcome == Some(Outcome::NotComparable)) {
-        let _ = writeln!(
-            text,
-            "  {}  {}: its inputs differ between the sides",
-            style.warn("inputs  "),
-            pipeline.id
-        );
-    }
-    for pipeline in of(|p| matches!(p.last_outcome, Some(Outcome::Differs | Outcome::Failed))) {
-        let _ = writeln!(text, "  {}  {}", style.bad("differs "), pipeline.id);
-        for finding in pipeline.findings.iter().take(2) {
-            let place =
-                if finding.segment == "true" { String::new() } else { format!(" where {}", finding.segment) };
-            let _ = writeln!(
-                text,
-                "            {} in {}: {}{place}, {} rows, since {}",
-                finding.signature, finding.column, finding.detail, finding.rows, finding.first_seen
-            );
-        }
-    }
-    history(&mut text, played, style);
-    let at = |name: &str| dir.join(name).display().to_string();
-    let _ = writeln!(text, "\n{}", style.bold("Look at"));
-    let _ = writeln!(text, "  {}     the status page for the CTO", at("status.html"));
-    let _ = writeln!(text, "  {}  can the old databases be switched off?", at("readiness.html"));
-    let _ = writeln!(text, "\n{}", style.bold("Try next"));
-    let project = dir.display();
-    let binary = std::env::args().next().unwrap_or_else(|| "dualrun".to_owned());
-    let worst = status
-        .pipelines
-        .iter()
-        .find(|p| p.last_outcome == Some(Outcome::Differs))
-        .or_else(|| status.pipelines.first())
-        .map(|p| p.id.to_string())
-        .unwrap_or_default();
-    let _ = writeln!(text, "  {binary} explain {worst} --project {project}");
-    let _ = writeln!(text, "  {binary} review list --project {project}");
-    let _ = writeln!(text, "  {binary} status --project {project}");
-    let last = LAST_NIGHT.yesterday().unwrap_or(LAST_NIGHT);
-    let _ = writeln!(text, "  {binary} nightly --period {last} --project {project}");
-    text
-}
-
-/// What the scenario planted and when the comparison stopped to see it.
-fn history(text: &mut String, played: &Played, style: Style) {
-    let _ = writeln!(text, "\n{}", style.bold("What happened on the way"));
-    for bug in &played.scenario.bugs {
-        let end = match bug.fixed {
-            Some(day) => format!("fixed for the night of {day}"),
-            None => "still there".to_owned(),
-        };
-        let _ = writeln!(text, "  {:<20} {}: {} ({end})", bug.pipeline, bug.id, bug.title);
-    }
-    for standing in standings(&played.nights) {
-        for (date, change) in &standing.stages {
-            let to = change.to.as_str().replace('_', " ");
-            let _ = writeln!(
-                text,
-                "  {:<20} {date}: moved from {} to {to}",
-                standing.pipeline,
-                change.from.as_str().replace('_', " ")
-            );
-        }
-    }
-}
-
-fn approved(pipeline: &PipelineStatus, status: &Status) -> Vec<String> {
-    let changes =
-        status.changes.iter().filter(|c| pipeline.changes.contains(&c.id) && c.review.is_approved());
-    changes.map(|c| c.id.to_string()).collect()
-}
-
-fn waiting(pipeline: &PipelineStatus, status: &Status) -> Vec<String> {
-    let changes =
-        status.changes.iter().filter(|c| pipeline.changes.contains(&c.id) && !c.review.is_approved());
-    changes.map(|c| c.id.to_string()).collect()
 }

@@ -1,9 +1,10 @@
 //! `dualrun diff`
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use dualrun_core::{ExitCode, Outcome, Tolerance};
-use dualrun_engine::{DiffRequest, EngineError, diff, evidence::encode_parquet};
+use dualrun_engine::{DiffRequest, EngineError, diff, diff::Declared, evidence::encode_parquet};
+use dualrun_mapping::read_comparison;
 use dualrun_report::text;
 
 use crate::{
@@ -33,6 +34,7 @@ async fn attempt(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError>
         key: args.key.clone(),
         customer: args.customer.clone(),
         tolerance,
+        declared: args.mapping.as_deref().map(declared).transpose()?,
     };
     let mut answer = diff(&request, Path::new(".")).await?;
     if let Some(path) = &args.differences {
@@ -49,13 +51,24 @@ async fn attempt(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError>
     Ok(ExitCode::of_outcome(answer.report.outcome))
 }
 
+/// Result and normalisations of a mapping file.
+fn declared(path: &Path) -> Result<Declared, CliError> {
+    let source =
+        std::fs::read_to_string(path).map_err(|source| CliError::File { path: path.to_owned(), source })?;
+    let (result, align) = read_comparison(path, &source).map_err(|diagnostics| CliError::Project {
+        count: diagnostics.iter().filter(|d| d.is_error()).count(),
+        text: diagnostics.iter().map(|d| d.render_plain(&source)).collect::<Vec<_>>().join("\n"),
+    })?;
+    Ok(Declared { result, align })
+}
+
 fn write_parquet(
-    path: &PathBuf,
+    path: &Path,
     schema: &arrow::datatypes::SchemaRef,
     batches: &[arrow::record_batch::RecordBatch],
 ) -> Result<(), CliError> {
     let bytes = encode_parquet(schema, batches).map_err(|error| {
-        CliError::Engine(EngineError::EvidenceBroken {
+        CliError::from(EngineError::EvidenceBroken {
             path: path.display().to_string(),
             what: format!("cannot be encoded: {error}"),
         })

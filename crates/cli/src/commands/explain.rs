@@ -18,7 +18,7 @@ pub(crate) async fn run(global: &Global, args: &ExplainArgs, output: &Output) ->
         hint: Some("give the id of a run or of a pipeline".into()),
     })?;
     let context = project::open(global)?;
-    let state = |error| CliError::Engine(EngineError::State(error));
+    let state = |error| CliError::from(EngineError::State(error));
     let found = match target {
         RunOrPipeline::Run(id) => context.state.run(id).await.map_err(state)?,
         RunOrPipeline::Pipeline(id) => {

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{
     args::InitArgs,
     error::CliError,
-    output::{Output, write_whole},
+    output::{Output, pasteable, write_whole},
 };
 
 /// A project of one pipeline with a legacy dump, a lake and one methodology change, small enough to read in a minute.
@@ -32,7 +32,7 @@ pub(crate) fn run(args: &InitArgs, output: &Output) -> Result<ExitCode, CliError
     }
     let names: Vec<&str> = FILES.iter().map(|(name, _)| *name).collect();
     output.text_or_json(&json!({ "folder": args.dir, "files": names }), |_| {
-        let dir = args.dir.display();
+        let dir = pasteable(&args.dir);
         format!(
             "made {} files in {dir}\n\nnext:\n  dualrun validate --project {dir}\n  dualrun run -p energy --period 2025-03-01 --project {dir}\n  dualrun explain energy --project {dir}",
             names.len()

@@ -6,7 +6,7 @@ use dualrun_report::text;
 
 use crate::{
     args::{Global, NightlyArgs},
-    commands::{today, yesterday},
+    commands::{not_ahead, today, yesterday},
     error::CliError,
     output::{Output, result_file},
     progress::progress,
@@ -36,6 +36,7 @@ pub(crate) async fn run(global: &Global, args: &NightlyArgs, output: &Output) ->
 }
 
 async fn attempt(global: &Global, request: &NightRequest, output: &Output) -> Result<NightReport, CliError> {
+    not_ahead(request.as_of)?;
     let context = project::open(global)?;
     Ok(nightly(&context, request, progress(output.quiet())).await?)
 }

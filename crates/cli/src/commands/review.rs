@@ -28,8 +28,8 @@ pub(crate) async fn run(global: &Global, args: &ReviewArgs, output: &Output) -> 
             };
             output.text_or_json(found, |style| text::review_show(found, style))?;
         }
-        ReviewAction::Approve(args) => decide(global, args, Decision::Approve, output).await?,
-        ReviewAction::Reject(args) => decide(global, args, Decision::Reject, output).await?,
+        ReviewAction::Approve(args) => return decide(global, args, Decision::Approve, output).await,
+        ReviewAction::Reject(args) => return decide(global, args, Decision::Reject, output).await,
     }
     Ok(ExitCode::Agree)
 }
@@ -39,7 +39,7 @@ async fn decide(
     args: &DecideArgs,
     decision: Decision,
     output: &Output,
-) -> Result<(), CliError> {
+) -> Result<ExitCode, CliError> {
     let context = project::open(global)?;
     let decided = reviews::decide(&context, &args.change, decision, &args.reviewer, &args.reason).await?;
     let reassessed: Vec<_> = decided
@@ -47,7 +47,8 @@ async fn decide(
         .iter()
         .map(|(run, before, after)| json!({ "run": run, "before": before, "after": after }))
         .collect();
-    let answer = json!({ "review": decided.review, "reassessed": reassessed });
+    let left: Vec<_> = decided.left.iter().map(|(run, why)| json!({ "run": run, "why": why })).collect();
+    let answer = json!({ "review": decided.review, "reassessed": reassessed, "not_reassessed": left });
     output.text_or_json(&answer, |_| {
         let review = &decided.review;
         let mut lines =
@@ -62,6 +63,11 @@ async fn decide(
         lines.extend(decided.reassessed.iter().map(|(run, before, after)| {
             format!("  {run}  {} to {}", before.as_str().replace('_', " "), after.as_str().replace('_', " "))
         }));
+        for (run, why) in &decided.left {
+            lines.push(format!("  {run}  keeps its earlier verdicts: {why}"));
+        }
         lines.join("\n")
-    })
+    })?;
+    // The decision stands; runs whose evidence is away have to be run again.
+    Ok(if decided.left.is_empty() { ExitCode::Agree } else { ExitCode::Infrastructure })
 }

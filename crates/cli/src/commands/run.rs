@@ -6,7 +6,7 @@ use dualrun_report::text;
 
 use crate::{
     args::{Global, RunArgs, SideArg},
-    commands::today,
+    commands::{not_ahead, today},
     error::CliError,
     output::{Output, result_file},
     progress::progress,
@@ -27,13 +27,11 @@ pub(crate) async fn run(global: &Global, args: &RunArgs, output: &Output) -> Res
 }
 
 async fn attempt(global: &Global, args: &RunArgs, output: &Output) -> Result<ExitCode, CliError> {
+    let as_of = args.as_of.unwrap_or_else(today);
+    not_ahead(as_of)?;
     let context = project::open(global)?;
-    let request = RunRequest {
-        pipeline: args.pipeline.clone(),
-        period: args.period,
-        as_of: args.as_of.unwrap_or_else(today),
-        split: args.split,
-    };
+    let request =
+        RunRequest { pipeline: args.pipeline.clone(), period: args.period, as_of, split: args.split };
     let side = match args.side {
         SideArg::Legacy => Some(Side::Legacy),
         SideArg::New => Some(Side::New),

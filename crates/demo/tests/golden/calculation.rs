@@ -11,7 +11,7 @@ use dualrun_engine::{
     EngineError,
     calculate::{Calculator, Runtime},
     inputs::Tables,
-    results::{SideResult, finish},
+    results::{SideResult, check, finish},
 };
 use dualrun_mapping::{
     plan::{Change, Pipeline, Project},
@@ -77,6 +77,16 @@ impl<'a> Calculations<'a> {
             results.push(self.result(*period, side, &on).await?);
         }
         Ok(results)
+    }
+
+    /// The data checks of the pipeline that do not hold.
+    pub(crate) async fn failed_checks(&mut self, period: Period, side: Side) -> Result<Vec<String>, String> {
+        let on = self.on(side, None, period)?;
+        let result = self.result(period, side, &on).await?;
+        let checks =
+            check(&self.runtime, &self.pipeline.checks, side, &result).await.map_err(|e| told(&e))?;
+        let failed = checks.iter().filter(|check| !check.passed);
+        Ok(failed.map(|check| format!("{period}: {side} rows against the check: {}", check.name)).collect())
     }
 
     /// The result rows of a side with these changes on.

@@ -34,6 +34,9 @@ async fn failures(folder: &Path) -> Result<Vec<String>, String> {
     }
     for period in &periods {
         failures.extend(unexplained(&mut calculations, *period).await?);
+        for side in Side::BOTH {
+            failures.extend(calculations.failed_checks(*period, side).await?);
+        }
     }
     Ok(failures)
 }

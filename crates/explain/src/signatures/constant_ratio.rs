@@ -33,6 +33,9 @@ impl Detector for ConstantRatio {
     }
 
     fn detect(&self, group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
+        if let Some(found) = partial(group, facts) {
+            return Some(found);
+        }
         let ratio = group.median(|legacy, new| (legacy != 0.0).then_some(new / legacy))?;
         if ratio == 0.0 || (ratio - 1.0).abs() < 1e-12 {
             return None;
@@ -45,12 +48,71 @@ impl Detector for ConstantRatio {
         if matched.len() < 3 || !group.distinct(&matched, 2) {
             return None;
         }
-        let name = NAMED
-            .iter()
-            .find(|(named, _)| (ratio / named - 1.0).abs() < 1e-7 || (ratio * named - 1.0).abs() < 1e-7)
-            .map(|(_, name)| format!(" ({name})"));
+        let name = name(ratio).map(|name| format!(" ({name})"));
+        let name = name.or_else(|| {
+            let pair = facts.factors.instead(ratio)?;
+            Some(format!(" (as {} ÷ {} in {}, {})", pair.new, pair.legacy, pair.table, pair.edition))
+        });
         Match::some(format!("new = {} × legacy{}", figure(ratio), name.unwrap_or_default()), matched)
     }
+}
+
+/// What a ratio, or its inverse, is known for.
+fn name(ratio: f64) -> Option<&'static str> {
+    let is = |named: f64| (ratio / named - 1.0).abs() < 1e-7 || (ratio * named - 1.0).abs() < 1e-7;
+    NAMED.iter().find(|(named, _)| is(*named)).map(|(_, name)| *name)
+}
+
+/// Of the rows at least this many, and this share, have the named ratio itself where others have a part of it.
+const EXACT: usize = 5;
+const EXACT_SHARE: f64 = 0.1;
+
+/// Of the other rows at least this share lies between the ratio and 1, and nearly all on its side of 1: credits in a
+/// sum may carry it beyond.
+const BETWEEN: f64 = 0.7;
+const SIDE: f64 = 0.95;
+
+/// A ratio with a name on a part of what is added up: some rows have it, and the others lie between it and 1. Counts
+/// have such ratios by chance and are left out.
+fn partial(group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
+    let ratios: Vec<(usize, f64, f64)> = group
+        .pairs()
+        .filter(|(_, legacy, new)| *legacy != 0.0 && (legacy.fract() != 0.0 || new.fract() != 0.0))
+        .map(|(row, legacy, new)| (row, new / legacy, facts.slack(group.column, legacy, new) / legacy.abs()))
+        .collect();
+    let (mut best, mut extreme) = (0usize, 1.0f64);
+    for candidate in NAMED.iter().flat_map(|(named, _)| [*named, 1.0 / named]) {
+        let near =
+            |(_, ratio, slack): &&(usize, f64, f64)| (ratio - candidate).abs() <= slack.max(1e-7 * candidate);
+        let exact = ratios.iter().filter(near).count();
+        if exact > best {
+            (best, extreme) = (exact, candidate);
+        }
+    }
+    let all = group.rows.len();
+    let others = all - best;
+    if best < EXACT || others == 0 || (best as f64) < EXACT_SHARE * all as f64 {
+        return None;
+    }
+    let side: Vec<usize> = ratios
+        .iter()
+        .filter(|(_, ratio, _)| (*ratio < 1.0) == (extreme < 1.0))
+        .map(|(row, ..)| *row)
+        .collect();
+    let inside =
+        |ratio: f64| ratio > extreme.min(1.0) * (1.0 - 1e-7) && ratio < extreme.max(1.0) * (1.0 + 1e-7);
+    let between = ratios.iter().filter(|(_, ratio, _)| inside(*ratio)).count() - best.min(all);
+    if (side.len() as f64) < SIDE * all as f64 || (between as f64) < BETWEEN * others as f64 {
+        return None;
+    }
+    group.distinct(&side, EXACT).then_some(())?;
+    let name = name(extreme)?;
+    let detail = format!(
+        "new = {} × legacy ({name}) in {best} of {all} rows, between that and legacy in {between} others: it holds for \
+         some of what is added up",
+        figure(extreme)
+    );
+    Match::some(detail, side)
 }
 
 #[cfg(test)]
@@ -72,6 +134,52 @@ mod tests {
             whole(&ConstantRatio, &times(365.0 / 366.0)).as_deref(),
             Some("new = 0.99726776 × legacy (366 and 365 days)")
         );
+    }
+
+    #[test]
+    fn a_named_ratio_on_a_part_of_what_is_added_up_is_said() {
+        let mut pairs: Vec<(f64, f64)> =
+            (0..6).map(|i| (10.1 + f64::from(i), (10.1 + f64::from(i)) / 1.2)).collect();
+        pairs.extend([(7.31, 7.02), (9.77, 8.5)]);
+        assert_eq!(
+            whole(&ConstantRatio, &pairs).as_deref(),
+            Some(
+                "new = 0.833333333 × legacy (20 % value-added tax) in 6 of 8 rows, between that and legacy in 2 \
+                 others: it holds for some of what is added up"
+            )
+        );
+        // A row beyond the ratio, a ratio without a name, and counts.
+        let mut beyond = pairs.clone();
+        beyond[7].1 = 8.0;
+        assert_eq!(whole(&ConstantRatio, &beyond), None);
+        let nameless: Vec<_> =
+            pairs.iter().map(|(l, n)| (*l, if n * 1.2 == *l { l / 1.21 } else { *n })).collect();
+        assert_eq!(whole(&ConstantRatio, &nameless), None);
+        let counts: Vec<_> =
+            (1..8).map(|i| (f64::from(i) * 6.0, f64::from(i) * 5.0)).chain([(9.0, 8.0)]).collect();
+        assert_eq!(whole(&ConstantRatio, &counts), None);
+    }
+
+    #[test]
+    fn the_factors_of_two_keys_are_named_where_only_they_have_the_ratio() {
+        use crate::context::{Context, FactorTable, FactorValue};
+        let value = |key: &str, value: f64| FactorValue { key: key.into(), edition: "2022".into(), value };
+        let table = |values| Context {
+            factors: vec![FactorTable { name: "grid".into(), values }],
+            ..Context::default()
+        };
+        let said = |context: &Context| {
+            let cells = kwh(&[1.1, 2.5, 7.0].map(|legacy| (legacy, legacy * 436.43 / 257.639)));
+            detect_in(&ConstantRatio, &cells, context).map(|m| m.detail)
+        };
+        let mut context = table(vec![value("GBR", 257.639), value("WORLD", 436.43), value("FRA", 84.817)]);
+        assert_eq!(
+            said(&context).as_deref(),
+            Some("new = 1.69395938 × legacy (as WORLD ÷ GBR in grid, 2022)")
+        );
+        // Two pairs with the same ratio name nothing.
+        context.factors[0].values.push(value("EARTH", 436.43));
+        assert_eq!(said(&context).as_deref(), Some("new = 1.69395938 × legacy"));
     }
 
     #[test]

@@ -41,6 +41,9 @@ impl Detector for FanOut {
             (matched, multiples)
         };
         let (up, down) = (of(true), of(false));
+        if let Some(partial) = partial(group, facts, up.0.len()) {
+            return Some(partial);
+        }
         if up.0.len() >= down.0.len() {
             Match::some(format!("new = {} × legacy", joined(&up.1)), up.0)
         } else {
@@ -48,6 +51,40 @@ impl Detector for FanOut {
         }
     }
 }
+
+/// Some of what is added up was multiplied: half of the rows and more, `whole` of them, are a whole multiple, and all
+/// others lie between legacy and the same multiple.
+fn partial(group: &Group<'_>, facts: &Facts<'_>, whole: usize) -> Option<Match> {
+    let mut multiple = 0.0f64;
+    let (mut exact, mut between, mut matched) = (0usize, 0usize, Vec::new());
+    for (row, legacy, new) in group.pairs() {
+        let ratio = new / legacy;
+        let nearest = ratio.round();
+        if (2.0..=MOST).contains(&nearest)
+            && (new - nearest * legacy).abs() <= facts.slack(group.column, legacy, new)
+        {
+            multiple = multiple.max(nearest);
+            exact += 1;
+        } else {
+            between += 1;
+        }
+        matched.push((row, ratio));
+    }
+    matched.retain(|(_, ratio)| *ratio > 1.0 && *ratio <= multiple * (1.0 + 1e-6));
+    let all = group.rows.len();
+    if matched.len() < all || between == 0 || exact != whole || exact < LEAST || 2 * exact < all {
+        return None;
+    }
+    let detail = format!(
+        "new = {} × legacy in {exact} of {all} rows, less than that in the others: some of what is added up counts \
+         several times",
+        if multiple > 2.0 { format!("2 to {}", figure(multiple)) } else { figure(multiple) },
+    );
+    Match::some(detail, matched.into_iter().map(|(row, _)| row).collect())
+}
+
+/// So many rows are whole multiples before others are taken for parts of them.
+const LEAST: usize = 3;
 
 fn joined(multiples: &[f64]) -> String {
     match multiples {
@@ -70,6 +107,21 @@ mod tests {
             Some("new = 2 to 5 × legacy")
         );
         assert_eq!(whole(&FanOut, &[(6.0, 3.0)]).as_deref(), Some("legacy = 2 × new"));
+    }
+
+    #[test]
+    fn rows_of_which_a_part_is_multiplied_lie_between() {
+        let pairs = [(1.0, 2.0), (3.5, 7.0), (2.2, 4.4), (4.0, 5.3)];
+        assert_eq!(
+            whole(&FanOut, &pairs).as_deref(),
+            Some(
+                "new = 2 × legacy in 3 of 4 rows, less than that in the others: some of what is added up counts \
+                 several times"
+            )
+        );
+        // One row below legacy, or too few whole multiples.
+        assert_eq!(whole(&FanOut, &[(1.0, 2.0), (3.5, 7.0), (2.2, 4.4), (4.0, 3.3)]), None);
+        assert_eq!(whole(&FanOut, &[(1.0, 2.0), (3.5, 7.0), (2.2, 3.4), (4.0, 5.3)]), None);
     }
 
     #[test]

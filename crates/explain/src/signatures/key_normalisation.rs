@@ -16,12 +16,14 @@ type Sides = (Vec<usize>, Vec<usize>);
 type Rule = (&'static str, fn(&str) -> String);
 
 /// From the mildest rule to all of them together.
-const RULES: [Rule; 6] = [
+const RULES: [Rule; 8] = [
     ("leading or trailing blanks", |text| text.trim().to_owned()),
     ("case", fold),
     ("composed or decomposed accents", |text| text.nfc().collect()),
     ("invisible or special blanks", blanks),
     ("zero padding", padding),
+    ("blanks and case", |text| fold(&blanks(text))),
+    ("the digits before the last nine, as telephone prefixes do", telephone),
     ("several of blanks, case, accents and zero padding", all),
 ];
 
@@ -128,6 +130,13 @@ fn padding(text: &str) -> String {
     }
 }
 
+/// The last nine digits of a text of digits and the signs between them; any other text as it is.
+fn telephone(text: &str) -> String {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let number = text.chars().all(|c| c.is_ascii_digit() || "+ -./()\u{a0}".contains(c));
+    if number && digits.len() > 9 { digits[digits.len() - 9..].to_owned() } else { text.to_owned() }
+}
+
 fn all(text: &str) -> String {
     padding(&fold(&blanks(&text.nfkc().collect::<String>())))
 }
@@ -151,6 +160,12 @@ mod tests {
             ("Île", "I\u{302}le", "region differs by composed or decomposed accents"),
             ("a b", "a\u{a0}b", "region differs by invisible or special blanks"),
             ("007", "7", "region differs by zero padding"),
+            ("EU-West-1", "eu-west-1 ", "region differs by blanks and case"),
+            (
+                "+33612345678",
+                "+0612345678",
+                "region differs by the digits before the last nine, as telephone prefixes do",
+            ),
             (
                 " EU-West-01",
                 "eu-west-1",
@@ -166,6 +181,8 @@ mod tests {
     fn another_name_is_not_another_spelling() {
         assert_eq!(pair("eu-west-1", "eu-west-2"), None);
         assert_eq!(pair("70", "7"), None);
+        assert_eq!(pair("+33612345678", "+33612345679"), None);
+        assert_eq!(pair("a33612345678", "0612345678"), None);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(super) fn whole_values(
         let mut matched: Vec<usize> = rows.into_values().flatten().collect();
         matched.sort_unstable();
         if matched.len() > best.as_ref().map_or(0, |b| b.matched.len()) {
-            let what = counted(values, one, many);
+            let what = format!("{values} of {}", counted(totals.all_values(column).len(), one, many));
             best = Match::some(format!("all rows of {what} are missing in {missing}"), matched);
         }
     }
@@ -86,7 +86,7 @@ mod tests {
         context.totals.add(Side::Legacy, "customer", Some("a"), 2);
         context.totals.add(Side::Legacy, "customer", Some("b"), 5);
         let found = detect_in(&MissingCustomer, &cells, &context).unwrap();
-        assert_eq!(found.detail, "all rows of 1 customer are missing in the new result");
+        assert_eq!(found.detail, "all rows of 1 of 2 customers are missing in the new result");
         assert_eq!(found.matched, [0, 1]);
         context.totals.add(Side::Legacy, "customer", Some("a"), 1);
         assert_eq!(detect_in(&MissingCustomer, &cells, &context), None);

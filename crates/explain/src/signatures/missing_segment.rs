@@ -43,7 +43,7 @@ mod tests {
         context.totals.add(Side::Legacy, "region", Some("DE"), 2);
         context.totals.add(Side::Legacy, "day", Some("1"), 4);
         let found = detect_in(&MissingSegment, &cells, &context).unwrap();
-        assert_eq!(found.detail, "all rows of 1 value of region are missing in the new result");
+        assert_eq!(found.detail, "all rows of 1 of 2 values of region are missing in the new result");
         context.totals.add(Side::New, "region", Some("FR"), 1);
         assert_eq!(detect_in(&MissingSegment, &cells, &context), None);
     }

@@ -21,8 +21,14 @@ struct Point {
 }
 
 /// Series of at least this many periods, and at least [`SERIES`] of them, show a shift by their sums alone.
-const LONG: usize = 14;
+const LONG: usize = 5;
 const SERIES: usize = 8;
+
+/// How many standard deviations the sums must lie below those of differences of random sign.
+const SURE: f64 = 3.0;
+
+/// What the two edges of a series leave of its gross sum, as a multiple of 1/n: 1 on average.
+const EDGES: f64 = 2.5;
 
 impl Detector for PeriodShift {
     fn name(&self) -> &'static str {
@@ -36,7 +42,11 @@ impl Detector for PeriodShift {
             ("new holds the figure of the period before", moved(group, facts, &series, 1)),
             ("new holds the figure of the period after", moved(group, facts, &series, -1)),
             ("what one period lacks, the next ones have", cancelling(group, facts, &series)),
-            ("differences of following periods cancel but for the edges", telescoping(&series)),
+            (
+                "differences of following periods cancel but for the first and the last one, as where a day begins \
+                 at another hour",
+                telescoping(&series),
+            ),
         ] {
             matched.sort_unstable();
             matched.dedup();
@@ -68,7 +78,8 @@ fn series(group: &Group<'_>, facts: &Facts<'_>) -> Option<Vec<Vec<Point>>> {
         }
     }
     let mut runs: Vec<Vec<Point>> = Vec::new();
-    for points in by_key.into_values() {
+    // Series that differ in other periods only tell of another group.
+    for points in by_key.into_values().filter(|points| points.values().any(|p| p.row.is_some())) {
         let mut last: Option<Period> = None;
         for point in points.into_values() {
             let follows = last.and_then(|l| l.next().ok()) == Some(point.period);
@@ -141,21 +152,27 @@ fn stretch(group: &Group<'_>, facts: &Facts<'_>, run: &[Point]) -> Option<usize>
 /// All cells, where many long series sum to what is left at their two edges. Differences of random sign would
 /// leave about 1/√n of their gross sum; a shift leaves about 1/n.
 fn telescoping(series: &[Vec<Point>]) -> Vec<usize> {
-    let long: Vec<&Vec<Point>> = series.iter().filter(|run| run.len() >= LONG).collect();
-    if long.len() < SERIES {
+    let long = || series.iter().filter(|run| run.len() >= LONG);
+    let (mut rests, mut points, mut count) = (0.0, 0usize, 0usize);
+    for run in long() {
+        let gross: f64 = run.iter().map(|p| (p.new - p.legacy).abs()).sum();
+        if gross > 0.0 {
+            rests += run.iter().map(|p| p.new - p.legacy).sum::<f64>().abs() / gross;
+            points += run.len();
+            count += 1;
+        }
+    }
+    if count < SERIES {
         return Vec::new();
     }
-    let (mut net, mut gross, mut points) = (0.0, 0.0, 0usize);
-    for run in &long {
-        net += run.iter().map(|p| p.new - p.legacy).sum::<f64>().abs();
-        gross += run.iter().map(|p| (p.new - p.legacy).abs()).sum::<f64>();
-        points += run.len();
-    }
-    let mean_length = points as f64 / long.len() as f64;
-    if gross == 0.0 || net > 2.0 / mean_length * gross {
+    let length = points as f64 / count as f64;
+    let random = 1.0 / length.sqrt();
+    // Of |Σ| of random signs the standard deviation is three quarters of the mean.
+    let sure = random * (1.0 - 0.75 * SURE / (count as f64).sqrt());
+    if rests / count as f64 > sure.min(EDGES / length) {
         return Vec::new();
     }
-    long.into_iter().flatten().filter_map(|p| p.row).collect()
+    long().flatten().filter_map(|p| p.row).collect()
 }
 
 #[cfg(test)]
@@ -205,6 +222,29 @@ mod tests {
         assert_eq!(found.detail, "new holds the figure of the period before");
         context.neighbours[0].legacy = Some(7.5);
         assert_eq!(detect_in(&PeriodShift, &cells, &context), None);
+    }
+
+    #[test]
+    fn a_working_week_of_many_series_is_enough_and_one_of_few_is_not() {
+        let cells = |customers: usize, shifted: bool| {
+            let amount = |customer: usize, day: usize| ((customer * 31 + day * 17) % 23) as f64 + 0.5;
+            let mut cells = empty();
+            for customer in 0..customers {
+                for day in 1..=6 {
+                    let gained =
+                        if shifted { amount(customer, day + 1) } else { 2.0 * amount(customer + 7, day * 5) };
+                    let key = [format!("c{customer}"), format!("2025-03-{day:02}")];
+                    let new = 100.0 - amount(customer, day) + gained;
+                    cells.cells.push(cell("kwh", [&key[0], "FR", &key[1]], Some(100.0), Some(new)));
+                }
+            }
+            cells
+        };
+        assert_eq!(detect_in(&PeriodShift, &cells(60, true), &context()).unwrap().matched.len(), 360);
+        let few = detect_in(&PeriodShift, &cells(7, true), &context());
+        assert!(few.is_none_or(|found| found.matched.len() < 21));
+        let other = detect_in(&PeriodShift, &cells(60, false), &context());
+        assert!(other.is_none_or(|found| found.matched.len() < 180));
     }
 
     #[test]

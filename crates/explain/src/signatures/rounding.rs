@@ -18,17 +18,27 @@ impl Detector for Rounding {
     }
 
     fn detect(&self, group: &Group<'_>, _: &Facts<'_>) -> Option<Match> {
-        finest(group, |exact, short, unit| {
+        let (side, unit, matched) = finest(group, |exact, short, unit| {
             on_grid(short, unit)
                 && !on_grid(exact, unit)
                 && (short - exact).abs() <= 0.5 * unit * (1.0 + 1e-9)
-        })
-        .map(|(side, unit, matched)| Match {
-            detail: format!("{side} is rounded to {}", figure(unit)),
-            matched,
-        })
+        })?;
+        let fits = group.pairs().filter(|(row, ..)| matched.binary_search(row).is_ok());
+        let up = fits.filter(|(_, legacy, new)| (new > legacy) == (side == "new")).count();
+        let detail = if up > 0 && up < matched.len() {
+            format!("{side} is rounded to {}", figure(unit))
+        } else if matched.len() < MANY {
+            format!("{side} is rounded or cut to {}", figure(unit))
+        } else {
+            // Rounding goes up as often as down.
+            return None;
+        };
+        Match::some(detail, matched)
     }
 }
+
+/// So many figures that all moved in one direction were not rounded.
+pub(super) const MANY: usize = 5;
 
 /// The unit (10^−digit) and the side for which `fits(exact, short, unit)` holds most often; the finest of those.
 /// At least one short figure must not be 0: figures that are 0 throughout are dropped rather than rounded.
@@ -83,5 +93,12 @@ mod tests {
     fn more_than_half_a_unit_is_not_rounding() {
         assert_eq!(whole(&Rounding, &[(1.236, 1.23), (2.678, 2.66)]), None);
         assert_eq!(whole(&Rounding, &[(0.3, 0.0), (0.4, 0.0)]), None);
+    }
+
+    #[test]
+    fn many_figures_that_only_go_down_are_not_rounded() {
+        let down = [(1.3, 1.0), (2.4, 2.0), (3.1, 3.0), (4.2, 4.0), (5.4, 5.0)];
+        assert_eq!(whole(&Rounding, &down), None);
+        assert_eq!(whole(&Rounding, &down[..2]).as_deref(), Some("new is rounded or cut to 1"));
     }
 }

@@ -5,7 +5,7 @@ pub(crate) const WIDTH: usize = 100;
 
 /// Words in lines of at most [`WIDTH`] columns: the first is indented by `first`, the others by `rest`. A word that
 /// is longer, such as a path, keeps its line to itself. Ends with a line break.
-pub(crate) fn paragraph(text: &str, first: usize, rest: usize) -> String {
+pub fn paragraph(text: &str, first: usize, rest: usize) -> String {
     let mut result = String::new();
     for (n, line) in
         lines(text, WIDTH.saturating_sub(first), WIDTH.saturating_sub(rest)).into_iter().enumerate()

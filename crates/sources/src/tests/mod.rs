@@ -1,5 +1,6 @@
 //! Inputs of every format in temporary folders.
 
+mod exact;
 mod files;
 mod relations;
 mod same_facts;
@@ -54,10 +55,11 @@ fn parquet(schema: &SchemaRef, batches: &[RecordBatch]) -> Vec<u8> {
 
 /// The values of a column as text; a dash for null.
 fn texts(batches: &[RecordBatch], column: &str) -> Vec<String> {
-    let text = |array: &ArrayRef, row: usize| match array.is_null(row) {
-        true => "-".to_owned(),
-        false => array_value_to_string(array, row).unwrap(),
-    };
+    let text =
+        |array: &ArrayRef, row: usize| match array.logical_nulls().is_some_and(|nulls| nulls.is_null(row)) {
+            true => "-".to_owned(),
+            false => array_value_to_string(array, row).unwrap(),
+        };
     let column = |b: &RecordBatch| b.column_by_name(column).unwrap_or_else(|| panic!("no {column}")).clone();
     batches.iter().flat_map(|b| (0..b.num_rows()).map(move |row| text(&column(b), row))).collect()
 }

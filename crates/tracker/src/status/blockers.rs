@@ -2,7 +2,7 @@
 
 use dualrun_core::{Stage, review::ReviewStatus};
 
-use crate::model::{ChangeStatus, GateAnswer, GateName, PhaseStatus, PhaseTiming, PipelineStatus};
+use crate::model::{ChangeStatus, Gate, GateAnswer, GateName, PhaseStatus, PhaseTiming, PipelineStatus};
 
 /// Unexplained differences first, the most critical pipeline first; then changes that wait, phases that are late and
 /// what else keeps a gate shut.
@@ -72,6 +72,14 @@ fn shut(pipeline: &PipelineStatus) -> Vec<String> {
         GateName::Changes => pipeline.changes.is_empty(),
         GateName::Streak | GateName::Checks => false,
     };
-    let shut = pipeline.gates.iter().filter(|gate| gate.answer != GateAnswer::Pass && !said(gate.name));
+    // A pipeline that never ran has one reason for all its gates.
+    let streak =
+        pipeline.gates.iter().find(|gate| gate.name == GateName::Streak).map(|gate| gate.reason.as_str());
+    let again =
+        |gate: &Gate| gate.name != GateName::Streak && streak.is_some_and(|s| s.ends_with(&gate.reason));
+    let shut = pipeline
+        .gates
+        .iter()
+        .filter(|gate| gate.answer != GateAnswer::Pass && !said(gate.name) && !again(gate));
     shut.map(|gate| format!("{}: {}", pipeline.id, gate.reason)).collect()
 }
