@@ -64,3 +64,28 @@ fn whole_numbers_that_floats_would_round_differ() {
         assert_eq!(code, Some(0), "{said}");
     }
 }
+
+/// Grain, tolerance and customer come from the mapping; columns that it does not declare are not compared.
+#[test]
+fn a_mapping_says_what_is_compared_and_how() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_dualrun"));
+        let output = command.current_dir(folder.path()).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8([output.stdout, output.stderr].concat()).unwrap())
+    };
+    assert_eq!(run(&["init", "p"]).0, Some(0));
+    let put = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    put("a.csv", "customer_id,day,country,kwh,co2e_kg,loaded\nacme,2025-03-01,FR,1,0.0580000001,mon\n");
+    put("b.csv", "customer_id,day,country,kwh,co2e_kg,loaded\nacme,2025-03-01,FR,1,0.058,tue\n");
+    put("c.csv", "customer_id,day,country,kwh,co2e_kg,loaded\nacme,2025-03-01,FR,1,0.09,tue\n");
+    let mapping = ["--mapping", "p/energy/mapping.toml"];
+    let (code, said) = run(&[&["diff", "a.csv", "b.csv"], &mapping[..]].concat());
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("within tolerance") && !said.contains("loaded"), "{said}");
+    let (code, said) = run(&[&["diff", "a.csv", "c.csv"], &mapping[..]].concat());
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("acme") && said.contains("kgCO2e"), "{said}");
+    let (code, said) = run(&["diff", "a.csv", "b.csv", "--mapping", "p/dualrun.toml"]);
+    assert_eq!(code, Some(2), "{said}");
+}

@@ -234,7 +234,7 @@ impl<'a> Walk<'a> {
             None => Some(plain(node)),
             Some((code, message, hint)) => {
                 self.error(code, node.span.clone(), message, "here", hint);
-                None
+                stand_in(node, schema)
             }
         }
     }
@@ -271,6 +271,22 @@ impl<'a> Walk<'a> {
                 .label(label)
                 .maybe_hint(hint),
         );
+    }
+}
+
+/// An allowed number in the place of one that was refused, so that the rest of the file is checked all the same: one
+/// mistake must not hide the others. The error keeps the file from being used.
+fn stand_in(node: &Node, schema: &Json) -> Option<Json> {
+    let bound = |key: &str| schema.get(key).and_then(Json::as_f64);
+    let nearest = |number: f64| {
+        let number = if number.is_finite() { number } else { 0.0 };
+        let number = bound("minimum").map_or(number, |min| number.max(min));
+        bound("maximum").map_or(number, |max| number.min(max))
+    };
+    match &node.value {
+        Value::Integer(number) => Some(Json::from(nearest(*number as f64) as i64)),
+        Value::Float(number) => Some(Json::from(nearest(*number))),
+        _ => None,
     }
 }
 

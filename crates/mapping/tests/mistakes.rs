@@ -256,3 +256,11 @@ fn a_secret_is_never_quoted() {
     let text = render(&files, &loaded);
     assert!(!text.contains("hunter2") && text.contains("${KIND}"), "{text}");
 }
+
+#[test]
+fn a_refused_number_does_not_hide_the_other_mistakes_of_its_file() {
+    let mut files = with(support::MAPPING_FILE, "absolute = 1e-6", "absolute = -1e-6");
+    replace(&mut files, support::MAPPING_FILE, "[\"legacy.sql\"]", "[\"nowhere.sql\"]");
+    let codes: Vec<&str> = read(&files).diagnostics.iter().map(|d| d.code).collect();
+    assert!(codes.contains(&"out-of-range") && codes.contains(&"missing-file"), "{codes:?}");
+}

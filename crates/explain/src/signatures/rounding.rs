@@ -23,6 +23,10 @@ impl Detector for Rounding {
                 && !on_grid(exact, unit)
                 && (short - exact).abs() <= 0.5 * unit * (1.0 + 1e-9)
         })?;
+        // Any one pair of figures fits some digit.
+        if matched.len() < LEAST {
+            return None;
+        }
         let fits = group.pairs().filter(|(row, ..)| matched.binary_search(row).is_ok());
         let up = fits.filter(|(_, legacy, new)| (new > legacy) == (side == "new")).count();
         let detail = if up > 0 && up < matched.len() {
@@ -36,6 +40,9 @@ impl Detector for Rounding {
         Match::some(detail, matched)
     }
 }
+
+/// One figure does not tell rounding from chance.
+const LEAST: usize = 2;
 
 /// So many figures that all moved in one direction were not rounded.
 pub(super) const MANY: usize = 5;
