@@ -170,7 +170,13 @@ fn overall(counts: &ReadinessCounts) -> String {
         (0, _, _) => "no legacy asset is declared".to_owned(),
         (_, 0, 0) => "nothing declared needs its assets, but the servers were not asked".to_owned(),
         (_, needed, 0) => format!("{needed} of {total} assets are still needed"),
+        (_, 0, 1) => format!("1 of {total} assets is blocked by what is not known or decided"),
         (_, 0, blocked) => format!("{blocked} of {total} assets are blocked by what is not known or decided"),
+        (_, needed, 1) => {
+            format!(
+                "{needed} of {total} assets are still needed, and 1 is blocked by what is not known or decided"
+            )
+        }
         (_, needed, blocked) => format!(
             "{needed} of {total} assets are still needed, and {blocked} are blocked by what is not known or decided"
         ),
