@@ -75,6 +75,24 @@ pub async fn one_run_stands_for_a_key(store: &dyn StateStore) {
     assert_eq!(store.runs(&RunFilter::default()).await.unwrap().len(), 2);
 }
 
+/// An attempt makes room for the next run of its pipeline, environment, night and period, whatever its key was.
+pub async fn an_attempt_makes_room_for_the_same_command(store: &dyn StateStore) {
+    let failed = sample_run(1, "failed", Outcome::Failed);
+    let mut elsewhere = sample_run(2, "elsewhere", Outcome::Failed);
+    elsewhere.environment = "elsewhere".to_owned();
+    for run in [&failed, &elsewhere] {
+        store.record_run(run).await.unwrap();
+    }
+    let done = sample_run(3, "done", Outcome::Agrees);
+    store.record_run(&done).await.unwrap();
+    assert_eq!(store.run(failed.id).await.unwrap(), None);
+    assert_eq!(store.run(elsewhere.id).await.unwrap(), Some(elsewhere), "another environment is not touched");
+    // A later attempt stands beside the final run: it says what happened since.
+    let late = sample_run(4, "late", Outcome::Failed);
+    store.record_run(&late).await.unwrap();
+    assert_eq!(store.run(done.id).await.unwrap(), Some(done));
+}
+
 /// A new assessment takes the place of the old one without a new run.
 pub async fn assessments_replace_outcome_and_report(store: &dyn StateStore) {
     let run = sample_run(1, "k1", Outcome::ReviewPending);

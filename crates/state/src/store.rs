@@ -19,8 +19,9 @@ pub trait StateStore: Send + Sync {
     /// Takes the lock of this name, or says `None` where another process holds it.
     async fn try_lock(&self, name: &str) -> Result<Option<Box<dyn Lock>>, StateError>;
 
-    /// Records a run. A run of the same key that is not final is superseded; a final one stays and its id is
-    /// given back, so that recording twice gives one run.
+    /// Records a run. A final run of the same key stays and its id is given back, so that recording twice gives one
+    /// run. Attempts that are not final, of the same key or of the same pipeline, environment, night and period, are
+    /// superseded.
     async fn record_run(&self, run: &RunRecord) -> Result<RunId, StateError>;
 
     /// Replaces outcome and report of a run by a new assessment of the same figures, and keeps the old one.

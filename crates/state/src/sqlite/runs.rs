@@ -16,13 +16,24 @@ use crate::{
 const COLUMNS: &str = "id, key, pipeline, period, as_of, environment, outcome, recorded_at, mapping_hash, \
                        legacy_hash, new_hash, checks_passed, customers_total, customers_compared, evidence, report";
 
-/// Records a run in the place of an attempt of the same key; a final one stays.
+/// Records a run in the place of attempts at it; a final run of the same key stays.
 pub(super) fn record(tx: &Transaction<'_>, run: &RunRecord) -> Result<RunId, Fault> {
     if let Some(previous) = by_key(tx, &run.key)? {
         if previous.outcome.is_final() {
             return Ok(previous.id);
         }
         supersede(tx, &previous, run)?;
+    }
+    // An attempt may have had another key: a failed one never knew its inputs, one that was not comparable had others.
+    let same = RunFilter {
+        pipeline: Some(run.pipeline.clone()),
+        environment: Some(run.environment.clone()),
+        as_of: Some(run.as_of),
+        period: Some(run.period),
+        limit: None,
+    };
+    for attempt in list(tx, &same)?.iter().filter(|attempt| !attempt.outcome.is_final()) {
+        supersede(tx, attempt, run)?;
     }
     insert(tx, run)?;
     Ok(run.id)

@@ -25,6 +25,7 @@ macro_rules! conforms {
 conforms! {
     runs_are_found_as_recorded,
     one_run_stands_for_a_key,
+    an_attempt_makes_room_for_the_same_command,
     assessments_replace_outcome_and_report,
     runs_are_listed_newest_first,
     calculations_come_and_go,
