@@ -29,6 +29,18 @@ pub struct ResultDecl {
     pub attributes: BTreeMap<String, AttributeRule>,
 }
 
+impl ResultDecl {
+    /// The declaration as the comparison sees it: its grain is `compare_at` where that is given.
+    #[must_use]
+    pub fn compared(&self) -> Self {
+        let mut compared = self.clone();
+        if !self.compare_at.is_empty() {
+            compared.grain.clone_from(&self.compare_at);
+        }
+        compared
+    }
+}
+
 /// The period column of a result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

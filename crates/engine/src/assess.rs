@@ -147,10 +147,7 @@ impl<'a> Prepared<'a> {
         let (Some((_, legacy)), Some((_, new))) = (figures.results.first(), figures.results.get(1)) else {
             return Err(EngineError::NotConserved("a run without two results".into()));
         };
-        let mut result = figures.pipeline.result.clone();
-        if !result.compare_at.is_empty() {
-            result.grain.clone_from(&result.compare_at);
-        }
+        let result = figures.pipeline.result.compared();
         let common = common_for_result(&legacy.schema, &new.schema, &result).map_err(failed)?;
         let mut relations = Vec::with_capacity(figures.results.len());
         let mut known: Vec<(*const SideResult, Arc<Vec<RecordBatch>>)> = Vec::new();
@@ -160,8 +157,7 @@ impl<'a> Prepared<'a> {
                 relations.push(Arc::clone(sorted));
                 continue;
             }
-            let batches = rows.batches.iter().map(|b| conform(b, &common)).collect::<Result<Vec<_>, _>>();
-            let sorted = Arc::new(sort_batches(&batches.map_err(failed)?, &common.spec.key).map_err(failed)?);
+            let sorted = Arc::new(conformed(&rows.batches, &common).map_err(failed)?);
             known.push((at, Arc::clone(&sorted)));
             relations.push(sorted);
         }

@@ -69,9 +69,7 @@ impl Context {
             mask: str::to_owned,
         })
     }
-}
 
-impl Context {
     /// The same with a mask for secrets.
     #[must_use]
     pub fn with_mask(self, mask: fn(&str) -> String) -> Self {

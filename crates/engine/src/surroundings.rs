@@ -144,10 +144,7 @@ async fn figures_of(run: &RunRecord, pipeline: &Pipeline, evidence: &Evidence) -
     ) else {
         return Vec::new();
     };
-    let mut result = pipeline.result.clone();
-    if !result.compare_at.is_empty() {
-        result.grain.clone_from(&result.compare_at);
-    }
+    let result = pipeline.result.compared();
     let Ok(common) = common_for_result(&legacy.0, &new.0, &result) else { return Vec::new() };
     let mut found: BTreeMap<(String, Vec<Option<String>>), Neighbour> = Default::default();
     for (side, batches) in [(Side::Legacy, &legacy.1), (Side::New, &new.1)] {

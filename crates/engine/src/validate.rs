@@ -47,10 +47,7 @@ pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option
             }
         }
         if let [Some(legacy), Some(new)] = &schemas {
-            let mut result = pipeline.result.clone();
-            if !result.compare_at.is_empty() {
-                result.grain.clone_from(&result.compare_at);
-            }
+            let result = pipeline.result.compared();
             if let Err(source) = common_for_result(legacy, new, &result) {
                 mistakes.push(mistake(pipeline, compare_error(pipeline, source)));
             }
