@@ -1,0 +1,1 @@
+"""What every command of `scripts/bench` needs: sizes, child processes, the machine, tables, the documentation."""
