@@ -187,9 +187,21 @@ pub(crate) struct DiffArgs {
     /// Take key, customer, columns, tolerances and normalisations from a mapping file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["key", "customer", "abs", "rel"])]
     pub(crate) mapping: Option<PathBuf>,
-    /// Write all differences to this Parquet file
+    /// Write all differences to this Parquet file, and all customers to FILE with `.customers.parquet`
     #[arg(long, value_name = "FILE")]
     pub(crate) differences: Option<PathBuf>,
+    /// Write no more rows of differences than this; counts and sums stay complete
+    #[arg(long, value_name = "N", requires = "differences")]
+    pub(crate) max_differences: Option<u64>,
+    /// Rows that may stand in memory at once where the sides are not sorted by the key
+    #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
+    pub(crate) memory: u64,
+    /// The folder for rows that exceed the memory [default: the system's temporary folder]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) spill: Option<PathBuf>,
+    /// Threads that read and compare [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
     /// Also write the report as JSON to this file, whatever happens
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
@@ -271,4 +283,12 @@ impl ExplainArgs {
             Err(_) => self.run.parse().map(RunOrPipeline::Pipeline),
         }
     }
+}
+
+/// Bytes of a text such as `512MiB`, `2GB` or `1000000`.
+fn memory(text: &str) -> Result<u64, String> {
+    let bytes = dualrun_engine::calculate::memory_size(text).and_then(|bytes| u64::try_from(bytes).ok());
+    bytes
+        .filter(|bytes| *bytes >= 16 << 20)
+        .ok_or_else(|| "at least 16MiB, written as 512MiB or 2GB".to_owned())
 }

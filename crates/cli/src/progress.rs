@@ -7,7 +7,7 @@ use std::{
 };
 
 use dualrun_core::PipelineId;
-use dualrun_engine::{Progress, Silent, Step};
+use dualrun_engine::{Progress, Silent, Step, diff::Watch};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// The progress that suits standard error.
@@ -32,6 +32,33 @@ pub(crate) fn bar(total: u64, quiet: bool) -> ProgressBar {
     }
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
+}
+
+/// The rows of a comparison as a bar, on a terminal.
+pub(crate) struct RowBar(ProgressBar);
+
+impl RowBar {
+    pub(crate) fn new(quiet: bool) -> Self {
+        let rows = bar(0, quiet);
+        if let Ok(style) = ProgressStyle::with_template("{bar:32} {human_pos} of {human_len} rows, {per_sec}")
+        {
+            rows.set_style(style);
+        }
+        Self(rows)
+    }
+}
+
+impl Watch for RowBar {
+    fn rows(&self, done: u64, total: u64) {
+        self.0.set_length(total);
+        self.0.set_position(done);
+    }
+}
+
+impl Drop for RowBar {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 struct Bar(OnceLock<ProgressBar>);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::{
     array::ArrayRef,
     datatypes::{DataType, Field, Schema, SchemaRef},
+    error::ArrowError,
     record_batch::{RecordBatch, RecordBatchOptions},
 };
 use dualrun_core::{
@@ -12,9 +13,10 @@ use dualrun_core::{
     input::Side,
 };
 
-use crate::error::CompareError;
+use crate::{cast::strict, error::CompareError};
 
 mod convert;
+mod lists;
 mod numbers;
 mod texts;
 mod times;
@@ -49,6 +51,7 @@ enum Operation {
     Scale(Factor),
     Round(u8),
     Zone(jiff::tz::TimeZone),
+    Multiset,
 }
 
 impl Aligner {
@@ -108,22 +111,43 @@ impl Aligner {
 
 impl Step {
     fn run(&self, array: &ArrayRef) -> Result<ArrayRef, CompareError> {
+        let failed = |source| CompareError::Cast { column: self.column.clone(), to: self.to.clone(), source };
+        let decoded = decode(array).map_err(failed)?;
+        let array = &decoded;
         let done = match &self.operation {
             Operation::Text(edit) => texts::edit(array, edit),
             Operation::Map(values) => texts::map(array, values, &self.to),
             Operation::Cast(target) => convert::cast(array, *target, &self.to),
             Operation::NullIsZero => numbers::null_is_zero(array, &self.to),
             Operation::Scale(factor) => numbers::scale(array, *factor, &self.to),
-            Operation::Round(digits) => numbers::round(array, *digits),
+            Operation::Round(digits) => numbers::round(array, *digits, &self.to),
             Operation::Zone(zone) => times::to_instants(array, zone, &self.to),
+            Operation::Multiset => lists::sort(array),
         };
-        done.map_err(|source| CompareError::Cast { column: self.column.clone(), to: self.to.clone(), source })
+        done.map_err(failed)
+    }
+}
+
+/// A column without dictionary and run ends.
+fn decode(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match decoded(array.data_type()) {
+        to if to == array.data_type() => Ok(Arc::clone(array)),
+        to => strict(array, to),
+    }
+}
+
+fn decoded(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => decoded(values),
+        DataType::RunEndEncoded(_, values) => decoded(values.data_type()),
+        other => other,
     }
 }
 
 /// What a rule does to a column of this type, and the type that comes out; `None` where nothing is left to do.
 fn plan(rule: &AlignRule, from: &DataType) -> Result<Option<(Operation, DataType)>, CompareError> {
     use texts::Edit;
+    let from = decoded(from);
     let setting = |rule_name: &'static str, reason: String| CompareError::RuleSetting {
         rule: rule_name,
         column: rule.column.clone(),
@@ -149,6 +173,7 @@ fn plan(rule: &AlignRule, from: &DataType) -> Result<Option<(Operation, DataType
         Rule::Nfc => text("nfc", Edit::Nfc),
         Rule::StripZeros => text("strip_zeros", Edit::StripZeros),
         Rule::PadZeros { width } => text("pad_zeros", Edit::PadZeros(usize::from(*width))),
+        Rule::StripNul => text("strip_nul", Edit::StripNul),
         Rule::EmptyIsNull => text("empty_is_null", Edit::EmptyIsNull),
         Rule::Map { values } => {
             let to = if texts::is_text(from) { DataType::Utf8 } else { from.clone() };
@@ -156,7 +181,8 @@ fn plan(rule: &AlignRule, from: &DataType) -> Result<Option<(Operation, DataType
         }
         Rule::Cast { to } => {
             let target = Target::parse(to).map_err(|reason| setting("cast", reason))?;
-            Ok(Some((Operation::Cast(target), target.data_type())))
+            let to = target.data_type(from);
+            Ok(Some((Operation::Cast(target), to)))
         }
         Rule::NullIsZero => match from {
             DataType::Null => Ok(Some((Operation::NullIsZero, DataType::Int64))),
@@ -173,13 +199,10 @@ fn plan(rule: &AlignRule, from: &DataType) -> Result<Option<(Operation, DataType
             let (factor, to) = Factor::new(ratio, from);
             Ok(Some((Operation::Scale(factor), to)))
         }
-        Rule::Round { digits } => match from {
-            t if t.is_integer() => Ok(None),
-            DataType::Float64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-                Ok(Some((Operation::Round(*digits), from.clone())))
-            }
-            _ => Err(wrong_type("round")),
-        },
+        Rule::Round { digits } => {
+            let to = numbers::rounded(from).map_err(|()| wrong_type("round"))?;
+            Ok(to.map(|to| (Operation::Round(*digits), to)))
+        }
         Rule::TimeZone { zone } => {
             let found = jiff::tz::TimeZone::get(zone).map_err(|e| setting("time_zone", e.to_string()))?;
             match from {
@@ -191,6 +214,11 @@ fn plan(rule: &AlignRule, from: &DataType) -> Result<Option<(Operation, DataType
                 _ => Err(wrong_type("time_zone")),
             }
         }
+        Rule::Multiset => match lists::item(from) {
+            Some(item) => Ok(Some((Operation::Multiset, DataType::List(Arc::clone(item))))),
+            None if from == &DataType::Null => Ok(None),
+            None => Err(wrong_type("multiset")),
+        },
     }
 }
 

@@ -8,17 +8,18 @@ use std::{cmp::Ordering, fmt::Write as _};
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, BinaryArray, StringArray},
-    datatypes::{
-        ArrowTimestampType, DataType, Date32Type, Date64Type, Decimal256Type, DurationMicrosecondType,
-        DurationMillisecondType, DurationNanosecondType, DurationSecondType, Float64Type, Int64Type,
-        Time32MillisecondType, Time32SecondType, Time64MicrosecondType, Time64NanosecondType, TimeUnit,
-        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
-        UInt64Type, i256,
-    },
+    datatypes::{DataType, Decimal256Type, Float64Type, Int64Type, UInt64Type, i256},
     error::ArrowError,
 };
 
-use crate::{cast::strict, types::is_exact_number};
+use crate::{
+    cast::{plain_lists, strict},
+    types::{is_exact_interval, is_exact_number, is_exact_ticks},
+};
+
+mod ticks;
+
+use ticks::{Intervals, Ticks};
 
 const NULL: u8 = 0;
 const BOOLEAN: u8 = 1;
@@ -33,6 +34,7 @@ const LIST: u8 = 9;
 const DOCUMENT: u8 = 10;
 const MAP: u8 = 11;
 const OTHER: u8 = 12;
+const INTERVAL: u8 = 13;
 const END: u8 = 0;
 const MORE: u8 = 1;
 
@@ -54,8 +56,8 @@ enum Values {
     Decimal(arrow::array::Decimal256Array, i8),
     Text(StringArray),
     Binary(BinaryArray),
-    /// Whole numbers of a unit, with the nanoseconds (or days) that a unit stands for.
-    Ticks(u8, Vec<i64>, i128),
+    Ticks(Ticks),
+    Interval(Intervals),
     List(Vec<i32>, Box<Encoder>),
     /// Fields in the order of their names.
     Document(Vec<(String, Encoder)>),
@@ -75,10 +77,7 @@ impl Encoder {
             T::Boolean => Values::Boolean(array.as_boolean().clone()),
             T::UInt64 => Values::UInt64(array.as_primitive::<UInt64Type>().clone()),
             t if t.is_integer() => Values::Int64(plain(T::Int64)?.as_primitive::<Int64Type>().clone()),
-            T::Float16 | T::Float32 | T::Float64 => {
-                // A float32 is the number that a person reads in it: 0.1f32 is 0.1.
-                Values::Float(widen(array)?)
-            }
+            T::Float16 | T::Float32 | T::Float64 => Values::Float(widen(array)?),
             T::Decimal32(p, s) | T::Decimal64(p, s) | T::Decimal128(p, s) => {
                 let wide = plain(T::Decimal256(*p, *s))?;
                 Values::Decimal(wide.as_primitive::<Decimal256Type>().clone(), *s)
@@ -89,10 +88,15 @@ impl Encoder {
                 Values::Binary(plain(T::Binary)?.as_binary::<i32>().clone())
             }
             T::Date32 | T::Date64 | T::Timestamp(..) | T::Time32(_) | T::Time64(_) | T::Duration(_) => {
-                ticks(array)
+                Ticks::new(array)?.map_or_else(|| Values::Other(array.clone()), Values::Ticks)
+            }
+            T::Interval(_) => Values::Interval(Intervals::new(array)?),
+            t if is_exact_interval(t) => Values::Interval(Intervals::new(array)?),
+            t if is_exact_ticks(t) => {
+                Ticks::of_two_units(array)?.map_or_else(|| Values::Other(array.clone()), Values::Ticks)
             }
             T::List(_) | T::LargeList(_) | T::FixedSizeList(..) | T::ListView(_) | T::LargeListView(_) => {
-                let list = as_list(array)?;
+                let list = plain_lists(array)?;
                 let list = list.as_list::<i32>();
                 Values::List(list.value_offsets().to_vec(), Box::new(Self::new(list.values())?))
             }
@@ -143,11 +147,8 @@ impl Encoder {
             Values::Decimal(a, scale) => Number::from_decimal(a.value(row), *scale).encode(out),
             Values::Text(a) => bytes(TEXT, a.value(row).as_bytes(), out),
             Values::Binary(a) => bytes(BINARY, a.value(row), out),
-            Values::Ticks(tag, ticks, unit) => {
-                out.push(*tag);
-                let value = i128::from(ticks[row]) * unit;
-                out.extend((value ^ i128::MIN).to_be_bytes());
-            }
+            Values::Ticks(ticks) => ticks.encode(row, out),
+            Values::Interval(intervals) => intervals.encode(row, out),
             Values::List(offsets, items) => {
                 out.push(LIST);
                 for item in range(offsets, row) {
@@ -195,81 +196,14 @@ fn range(offsets: &[i32], row: usize) -> std::ops::Range<usize> {
     offsets[row].unsigned_abs() as usize..offsets[row + 1].unsigned_abs() as usize
 }
 
-fn as_list(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match array.data_type() {
-        DataType::LargeList(f)
-        | DataType::FixedSizeList(f, _)
-        | DataType::ListView(f)
-        | DataType::LargeListView(f) => strict(array, &DataType::List(f.clone())),
-        _ => Ok(array.clone()),
-    }
-}
-
-fn widen(array: &ArrayRef) -> Result<arrow::array::Float64Array, ArrowError> {
+/// Floats as float64. A short float is the number that a person reads in it: 0.1f32 is 0.1.
+pub(crate) fn widen(array: &ArrayRef) -> Result<arrow::array::Float64Array, ArrowError> {
     if array.data_type() == &DataType::Float64 {
         return Ok(array.as_primitive::<Float64Type>().clone());
     }
     let singles = strict(array, &DataType::Float32)?;
     let singles = singles.as_primitive::<arrow::datatypes::Float32Type>();
     Ok(singles.unary(|v| v.to_string().parse().unwrap_or(f64::NAN)))
-}
-
-fn ticks(array: &ArrayRef) -> Values {
-    const DAY_MS: i64 = 86_400_000;
-    macro_rules! of {
-        ($tag:expr, $type:ty, $unit:expr) => {
-            Values::Ticks(
-                $tag,
-                array.as_primitive::<$type>().values().iter().map(|v| i64::from(*v)).collect(),
-                $unit,
-            )
-        };
-    }
-    match array.data_type() {
-        DataType::Date64 => {
-            let days = array.as_primitive::<Date64Type>().values().iter().map(|v| v.div_euclid(DAY_MS));
-            Values::Ticks(DATE, days.collect(), 1)
-        }
-        DataType::Timestamp(unit, _) => {
-            let per = nanoseconds(*unit);
-            match unit {
-                TimeUnit::Second => instants::<TimestampSecondType>(array, per),
-                TimeUnit::Millisecond => instants::<TimestampMillisecondType>(array, per),
-                TimeUnit::Microsecond => instants::<TimestampMicrosecondType>(array, per),
-                TimeUnit::Nanosecond => instants::<TimestampNanosecondType>(array, per),
-            }
-        }
-        DataType::Time32(TimeUnit::Second) => of!(TIME, Time32SecondType, nanoseconds(TimeUnit::Second)),
-        DataType::Time32(_) => of!(TIME, Time32MillisecondType, nanoseconds(TimeUnit::Millisecond)),
-        DataType::Time64(TimeUnit::Microsecond) => {
-            of!(TIME, Time64MicrosecondType, nanoseconds(TimeUnit::Microsecond))
-        }
-        DataType::Time64(_) => of!(TIME, Time64NanosecondType, 1),
-        DataType::Duration(TimeUnit::Second) => {
-            of!(DURATION, DurationSecondType, nanoseconds(TimeUnit::Second))
-        }
-        DataType::Duration(TimeUnit::Millisecond) => {
-            of!(DURATION, DurationMillisecondType, nanoseconds(TimeUnit::Millisecond))
-        }
-        DataType::Duration(TimeUnit::Microsecond) => {
-            of!(DURATION, DurationMicrosecondType, nanoseconds(TimeUnit::Microsecond))
-        }
-        DataType::Duration(TimeUnit::Nanosecond) => of!(DURATION, DurationNanosecondType, 1),
-        _ => of!(DATE, Date32Type, 1),
-    }
-}
-
-fn instants<T: ArrowTimestampType>(array: &ArrayRef, unit: i128) -> Values {
-    Values::Ticks(INSTANT, array.as_primitive::<T>().values().to_vec(), unit)
-}
-
-pub(crate) fn nanoseconds(unit: TimeUnit) -> i128 {
-    match unit {
-        TimeUnit::Second => 1_000_000_000,
-        TimeUnit::Millisecond => 1_000_000,
-        TimeUnit::Microsecond => 1_000,
-        TimeUnit::Nanosecond => 1,
-    }
 }
 
 /// Zero bytes inside are escaped, so that the end is found without a length and shorter texts sort first.
@@ -336,7 +270,7 @@ impl Number {
     }
 
     /// `digits × 10^shift`.
-    fn finite(negative: bool, mut digits: String, shift: i32) -> Self {
+    pub(crate) fn finite(negative: bool, mut digits: String, shift: i32) -> Self {
         let exponent = digits.len() as i32 + shift;
         digits.truncate(digits.trim_end_matches('0').len());
         if digits.is_empty() {

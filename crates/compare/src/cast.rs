@@ -3,17 +3,23 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Float64Array, ListArray, MapArray, StructArray, new_null_array},
-    buffer::NullBuffer,
-    compute::{CastOptions, cast_with_options},
+    array::{
+        Array, ArrayRef, AsArray, Float64Array, ListArray, MapArray, StructArray, UInt64Array, new_null_array,
+    },
+    buffer::{NullBuffer, OffsetBuffer},
+    compute::{CastOptions, cast_with_options, take},
     datatypes::{
-        DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Field, Float64Type, Int64Type,
-        UInt64Type, i256,
+        DECIMAL128_MAX_PRECISION, DataType, Decimal128Type, Decimal256Type, Field, Float64Type, i256,
     },
     error::ArrowError,
 };
 
-use crate::types::is_exact_number;
+use crate::{
+    canonical::Encoder,
+    types::{is_exact_interval, is_exact_number, is_exact_ticks},
+};
+
+mod split;
 
 const STRICT: CastOptions<'static> =
     CastOptions { safe: false, format_options: arrow::util::display::FormatOptions::new() };
@@ -28,7 +34,9 @@ pub(crate) fn cast_to(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, Arrow
         (DataType::Null, _) => Ok(new_null_array(to, array.len())),
         (DataType::Dictionary(_, values), _) => cast_to(&strict(array, values)?, to),
         (DataType::RunEndEncoded(_, values), _) => cast_to(&strict(array, values.data_type())?, to),
-        (_, to) if is_exact_number(to) => exact_numbers(array, to),
+        (_, to) if is_exact_number(to) => split::exact_numbers(array, to),
+        (_, to) if is_exact_ticks(to) => split::exact_ticks(array, to),
+        (_, to) if is_exact_interval(to) => split::exact_intervals(array, to),
         (DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..), DataType::Float64) => {
             let scale = crate::measure::scale_of(from);
             let wide = strict(array, &DataType::Decimal128(DECIMAL128_MAX_PRECISION, scale))?;
@@ -94,33 +102,6 @@ pub(crate) fn decimal_to_f64(value: i256, scale: i8) -> f64 {
     format!("{value}e{}", -i32::from(scale)).parse().unwrap_or(f64::NAN)
 }
 
-fn exact_numbers(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
-    let DataType::Struct(fields) = to else { return strict(array, to) };
-    let parts: (Vec<f64>, Vec<f64>) = match array.data_type() {
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => {
-            let floats = strict(array, &DataType::Float64)?;
-            floats.as_primitive::<Float64Type>().values().iter().map(|v| (*v, 0.0)).unzip()
-        }
-        DataType::UInt64 => {
-            array.as_primitive::<UInt64Type>().values().iter().map(|v| split(i128::from(*v))).unzip()
-        }
-        _ => {
-            let integers = strict(array, &DataType::Int64)?;
-            integers.as_primitive::<Int64Type>().values().iter().map(|v| split(i128::from(*v))).unzip()
-        }
-    };
-    let nulls = array.logical_nulls();
-    let column = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::new(values.into(), nulls.clone())) };
-    let columns = vec![column(parts.0), column(parts.1)];
-    Ok(Arc::new(StructArray::try_new(fields.clone(), columns, nulls.clone())?))
-}
-
-fn split(value: i128) -> (f64, f64) {
-    let nearest = value as f64;
-    // The nearest float of a 64-bit integer is an integer below 2^65.
-    (nearest, (value - nearest as i128) as f64)
-}
-
 fn documents(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let DataType::Struct(fields) = to else { return strict(array, to) };
     let from = array.as_struct();
@@ -151,40 +132,82 @@ fn documents_by_position(from: &StructArray, to: &DataType) -> Result<StructArra
 }
 
 fn lists(array: &ArrayRef, item: &Arc<Field>) -> Result<ArrayRef, ArrowError> {
-    let source = match array.data_type() {
-        DataType::List(_) => Arc::clone(array),
-        DataType::LargeList(f)
-        | DataType::FixedSizeList(f, _)
-        | DataType::ListView(f)
-        | DataType::LargeListView(f) => strict(array, &DataType::List(Arc::clone(f)))?,
-        _ => return strict(array, &DataType::List(Arc::clone(item))),
+    let source = plain_lists(array)?;
+    let Some(list) = source.as_list_opt::<i32>() else {
+        return strict(array, &DataType::List(Arc::clone(item)));
     };
-    let list = source.as_list::<i32>();
     let values = cast_to(list.values(), item.data_type())?;
     Ok(Arc::new(ListArray::try_new(Arc::clone(item), list.offsets().clone(), values, list.nulls().cloned())?))
 }
 
-/// One form of each float, so that the order of bytes is the order of values: −0.0 becomes 0.0, every NaN the same.
-pub(crate) fn one_form_of_floats(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+/// Lists of any layout as `List` of the same items; anything else as it is.
+pub(crate) fn plain_lists(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    match array.data_type() {
+        DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::ListView(f)
+        | DataType::LargeListView(f) => strict(array, &DataType::List(Arc::clone(f))),
+        _ => Ok(Arc::clone(array)),
+    }
+}
+
+/// One form of each value of a key, so that equal values have equal bytes and floats are ordered by value: −0.0 becomes
+/// 0.0, every NaN the same, and the entries of a map stand in the order of their keys.
+pub(crate) fn one_form(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
     Ok(match array.data_type() {
-        DataType::Float64 => Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(one_form)),
+        DataType::Float64 => Arc::new(array.as_primitive::<Float64Type>().unary::<_, Float64Type>(one_float)),
         DataType::Struct(fields) => {
             let from = array.as_struct();
-            let columns = from.columns().iter().map(one_form_of_floats).collect::<Result<Vec<_>, _>>()?;
+            let columns = from.columns().iter().map(one_form).collect::<Result<Vec<_>, _>>()?;
             let nulls: Option<NullBuffer> = from.nulls().cloned();
             Arc::new(StructArray::try_new_with_length(fields.clone(), columns, nulls, from.len())?)
         }
         DataType::List(item) => {
             let list = array.as_list::<i32>();
-            let values = one_form_of_floats(list.values())?;
+            let values = one_form(list.values())?;
             let nulls = list.nulls().cloned();
             Arc::new(ListArray::try_new(Arc::clone(item), list.offsets().clone(), values, nulls)?)
+        }
+        DataType::Map(entries, sorted) => {
+            let map = array.as_map();
+            let order = order_within(map.value_offsets(), &Encoder::new(map.keys())?)?;
+            let columns = map
+                .entries()
+                .columns()
+                .iter()
+                .map(|column| one_form(&take(column, &order, None)?))
+                .collect::<Result<Vec<_>, _>>()?;
+            let inner = StructArray::try_new(map.entries().fields().clone(), columns, None)?;
+            let (offsets, nulls) = (from_zero(map.offsets()), map.nulls().cloned());
+            Arc::new(MapArray::try_new(Arc::clone(entries), offsets, inner, nulls, *sorted)?)
         }
         _ => Arc::clone(array),
     })
 }
 
-fn one_form(value: f64) -> f64 {
+/// The positions of all items in the ranges of a list or map, within each range in the order of their canonical bytes.
+pub(crate) fn order_within(offsets: &[i32], items: &Encoder) -> Result<UInt64Array, ArrowError> {
+    let mut order = Vec::new();
+    let mut sorted: Vec<(Vec<u8>, u64)> = Vec::new();
+    for ends in offsets.windows(2) {
+        // Offsets of a valid array are never negative.
+        for item in ends[0].unsigned_abs()..ends[1].unsigned_abs() {
+            let mut bytes = Vec::new();
+            items.encode(item as usize, &mut bytes)?;
+            sorted.push((bytes, u64::from(item)));
+        }
+        sorted.sort();
+        order.extend(sorted.drain(..).map(|(_, item)| item));
+    }
+    Ok(order.into())
+}
+
+/// The same lengths, counted from 0.
+pub(crate) fn from_zero(offsets: &OffsetBuffer<i32>) -> OffsetBuffer<i32> {
+    OffsetBuffer::from_lengths(offsets.windows(2).map(|ends| ends[1].abs_diff(ends[0]) as usize))
+}
+
+fn one_float(value: f64) -> f64 {
     if value.is_nan() { f64::NAN } else { value + 0.0 }
 }
 

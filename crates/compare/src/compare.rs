@@ -1,26 +1,36 @@
 //! The comparison: one pass over sorted relations, every cell judged, every row accounted for.
+//!
+//! Rows whose keys line up in all relations are compared whole stretches at a time, column by column; the others key by
+//! key. Ranges of the key can be compared apart, on several threads: each gives a [`Partial`], and a [`Fold`] makes one
+//! [`Comparison`] of them. Neither changes a verdict, a count or a sum.
 
 use std::collections::BTreeSet;
 
-use dualrun_core::{
-    Verdict, VerdictCounts,
-    run::{ColumnKind, ColumnReport, CustomerReport, PerSide, RowCounts},
-};
+use dualrun_core::run::{ColumnReport, CustomerReport, PerSide, RowCounts};
 
-pub use crate::differences::{DifferenceSink, differences_schema};
+pub use crate::differences::{BatchSink, differences_schema};
 use crate::{
     differences::Writer,
     error::CompareError,
-    merge::{Group, KeyedMerge},
+    order::Order,
     schema::Common,
     spec::{Parts, Relation},
-    tally::{Tallies, Tally, not_comparable},
 };
 
+mod books;
 mod cells;
-mod rows;
+mod fold;
+mod group;
+mod judge;
+mod stretch;
+mod walk;
 
-use cells::Reader;
+pub use books::Partial;
+pub use fold::Fold;
+
+use books::Books;
+use judge::Judge;
+use walk::Walk;
 
 /// How a comparison is carried out.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +39,25 @@ pub struct Options {
     pub excluded: BTreeSet<Option<String>>,
     /// Store no more differences than this; counts and sums are complete all the same.
     pub max_differences: Option<u64>,
+    /// Report no more customers than this, the worst; all where none.
+    pub worst_customers: Option<usize>,
+    /// Where else the customers of some rows may have rows.
+    pub scope: Scope,
+    /// How the rows are ordered. What is found does not depend on it.
+    pub order: Order,
+}
+
+/// How the rows of a comparison that is done in parts are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// By ranges of the key: where it begins with the customer, only the first and the last customer of a range have rows
+    /// in another one.
+    #[default]
+    Ranges,
+    /// By customer: none has rows in another part.
+    Customers,
+    /// By key: any customer may have rows in any part.
+    Keys,
 }
 
 /// What was found.
@@ -38,10 +67,12 @@ pub struct Comparison {
     pub rows: RowCounts,
     /// Compared columns in order, then those on one side only.
     pub columns: Vec<ColumnReport>,
-    /// All customers, worst first: by verdict, gross unexplained, gross difference (sums over the measures), name.
-    /// Empty where no customer column is named.
+    /// The worst customers, or all, worst first: by verdict, gross unexplained, gross difference (sums over the
+    /// measures), name. Empty where no customer column is named.
     pub customers: Vec<CustomerReport>,
-    /// Differences that were given to the sink.
+    /// How many customers there are.
+    pub customers_total: u64,
+    /// Rows that were given to the sink of the differences.
     pub differences: u64,
     /// Whether the cap on differences left some out.
     pub truncated: bool,
@@ -49,203 +80,54 @@ pub struct Comparison {
     pub excluded_rows: PerSide,
 }
 
-/// Compares relations that have `common.schema` and are sorted by the key, ascending, nulls first. Differences go
-/// to the sink in the order of the key. One batch of each relation is held at a time.
+/// Compares relations that have `common.schema`, texts also as views, and are sorted by the key, ascending, nulls first.
+/// Differences go to the sink in the order of the key. One batch of each relation is held at a time.
 ///
 /// # Errors
-/// A relation that cannot be read, is out of order or has another schema; a sink that refuses; a sum beyond 256 bits;
-/// counts that do not add up, which would be a mistake in this crate.
+/// A relation that cannot be read, is out of order or has another schema; a sink that refuses; counts that do not add up, which would be a mistake in this crate.
 pub fn compare<E>(
     common: &Common,
     parts: Parts,
     relations: Vec<Relation<E>>,
     options: &Options,
-    sink: &mut dyn DifferenceSink,
+    sink: &mut dyn BatchSink,
 ) -> Result<Comparison, CompareError>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    check_parts(&parts, relations.len())?;
-    let mut run = Run {
-        reader: Reader::new(common, relations.len()),
-        common,
-        parts,
-        tallies: Tallies::default(),
-        writer: Writer::new(common, options.max_differences, sink),
-        excluded_rows: PerSide::default(),
-        last: None,
-    };
-    let mut merge = KeyedMerge::new(relations, &common.spec.key);
-    let mut group = Group::default();
-    while merge.next_into(&mut group)? {
-        run.key(&group, options)?;
-    }
-    run.writer.flush()?;
-    run.finish(options)
+    let mut fold = Fold::new(common, parts, options);
+    fold.add(compare_range(common, parts, relations, options, sink, None)?, None)?;
+    fold.finish(None)
 }
 
-/// The state of one comparison.
-struct Run<'a> {
-    reader: Reader<'a>,
+/// Compares one range of the key, as [`compare()`] does. Customers that are complete go to their sink as
+/// [`crate::customers_batch`] gives them; those at the edges of the range stay in the partial result.
+///
+/// # Errors
+/// As [`compare()`].
+pub fn compare_range<'a, E>(
     common: &'a Common,
     parts: Parts,
-    tallies: Tallies,
-    writer: Writer<'a>,
-    excluded_rows: PerSide,
-    /// The customer of the last key, and whether it is excluded.
-    last: Option<(Option<String>, bool)>,
-}
-
-impl Run<'_> {
-    /// Judges all rows of one key.
-    fn key(&mut self, group: &Group, options: &Options) -> Result<(), CompareError> {
-        let (legacy, new) = (group.rows[self.parts.legacy].len(), group.rows[self.parts.new].len());
-        if legacy + new == 0 {
-            return Ok(());
-        }
-        self.reader.prepare(group)?;
-        let owner = if legacy > 0 { self.parts.legacy } else { self.parts.new };
-        let (customer, null_key) = self.reader.owner(group, owner)?;
-        if is_excluded(&mut self.last, customer.as_deref(), options) {
-            self.excluded_rows.legacy += legacy as u64;
-            self.excluded_rows.new += new as u64;
-            return Ok(());
-        }
-        let position = self.tallies.position(customer.as_deref(), self.common);
-        let tally = &mut self.tallies.tallies[position];
-        tally.rows.legacy += legacy as u64;
-        tally.rows.new += new as u64;
-        if null_key {
-            tally.rows.null_keys += (legacy + new) as u64;
-        }
-        let mut row = rows::Row {
-            reader: &mut self.reader,
-            common: self.common,
-            parts: &self.parts,
-            tally,
-            writer: &mut self.writer,
-            group,
-        };
-        match (legacy, new) {
-            (1, 1) => row.paired(),
-            (1, 0) => row.one_sided(true),
-            (0, 1) => row.one_sided(false),
-            _ => row.ambiguous(),
-        }
-    }
-
-    fn finish(self, options: &Options) -> Result<Comparison, CompareError> {
-        let mut total = Tally::new(self.common);
-        for (name, tally) in self.tallies.iter() {
-            tally
-                .check(self.common)
-                .map_err(|what| CompareError::NotConserved { customer: name.clone(), what })?;
-            total.merge(tally, self.common)?;
-        }
-        total.check(self.common).map_err(|what| CompareError::NotConserved { customer: None, what })?;
-        let mut columns = total.column_reports(self.common)?;
-        let one_sided = [
-            (&self.common.legacy_only, ColumnKind::LegacyOnly),
-            (&self.common.new_only, ColumnKind::NewOnly),
-        ];
-        for (names, kind) in one_sided {
-            columns.extend(names.iter().map(|name| listed(name, kind)));
-        }
-        Ok(Comparison {
-            rows: total.rows,
-            columns,
-            customers: self.customers(options)?,
-            differences: self.writer.written,
-            truncated: self.writer.truncated,
-            excluded_rows: self.excluded_rows,
-        })
-    }
-
-    fn customers(&self, options: &Options) -> Result<Vec<CustomerReport>, CompareError> {
-        if self.common.spec.customer.is_none() {
-            return Ok(Vec::new());
-        }
-        let mut customers = Vec::with_capacity(self.tallies.tallies.len() + options.excluded.len());
-        for (name, tally) in self.tallies.iter() {
-            customers.push(CustomerReport {
-                customer: name.clone(),
-                verdict: tally.verdict,
-                rows: tally.rows,
-                columns: tally.column_reports(self.common)?,
-            });
-        }
-        for name in &options.excluded {
-            customers.push(not_comparable(name.clone(), self.common)?);
-        }
-        let size = |customer: &CustomerReport| {
-            let sum = |of: fn(&ColumnReport) -> &Option<dualrun_core::run::figures::Figure>| -> f64 {
-                customer.columns.iter().filter_map(|c| of(c).as_ref()).map(|f| f.to_f64()).sum()
-            };
-            (sum(|c| &c.gross_unexplained), sum(|c| &c.gross_difference))
-        };
-        let mut ranked: Vec<_> = customers.into_iter().map(|c| (size(&c), c)).collect();
-        ranked.sort_by(|(a, x), (b, y)| {
-            (y.verdict.cmp(&x.verdict))
-                .then_with(|| b.0.total_cmp(&a.0))
-                .then_with(|| b.1.total_cmp(&a.1))
-                .then_with(|| x.customer.cmp(&y.customer))
-        });
-        Ok(ranked.into_iter().map(|(_, customer)| customer).collect())
-    }
-}
-
-/// Rows sorted by customer ask the set once a customer.
-fn is_excluded(last: &mut Option<(Option<String>, bool)>, customer: Option<&str>, options: &Options) -> bool {
-    if options.excluded.is_empty() {
-        return false;
-    }
-    match last {
-        Some((name, excluded)) if name.as_deref() == customer => *excluded,
-        _ => {
-            let name = customer.map(str::to_owned);
-            let excluded = options.excluded.contains(&name);
-            *last = Some((name, excluded));
-            excluded
-        }
-    }
+    relations: Vec<Relation<E>>,
+    options: &'a Options,
+    differences: &'a mut dyn BatchSink,
+    customers: Option<&'a mut dyn BatchSink>,
+) -> Result<Partial, CompareError>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    check_parts(&parts, relations.len())?;
+    let books = Books::new(common, parts, options, customers);
+    let writer = Writer::new(common, &parts, options.max_differences, differences);
+    let mut judge = Judge::new(common, parts, relations.len(), options.order, books, writer);
+    let mut walk = Walk::new(common, options.order, relations)?;
+    walk.run(&mut judge)?;
+    judge.finish(walk.last_key()?)
 }
 
 fn check_parts(parts: &Parts, relations: usize) -> Result<(), CompareError> {
-    let all = [
-        parts.legacy,
-        parts.new,
-        parts.new_without,
-        parts.legacy_with,
-        parts.new_approved,
-        parts.legacy_approved,
-        parts.new_accepted,
-        parts.legacy_accepted,
-    ];
-    match all.into_iter().find(|part| *part >= relations) {
+    match parts.all().into_iter().find(|part| *part >= relations) {
         Some(part) => Err(CompareError::UnknownPart { part, relations }),
         None => Ok(()),
     }
-}
-
-/// A column on one side only.
-fn listed(name: &str, kind: ColumnKind) -> ColumnReport {
-    ColumnReport {
-        name: name.to_owned(),
-        kind,
-        unit: None,
-        verdicts: VerdictCounts::default(),
-        legacy_total: None,
-        new_total: None,
-        net_difference: None,
-        gross_difference: None,
-        gross_unexplained: None,
-        max_relative: None,
-        not_finite: 0,
-        offsetting: false,
-    }
-}
-
-/// Whether a difference of this verdict is stored.
-fn is_stored(verdict: Verdict) -> bool {
-    verdict > Verdict::WithinTolerance
 }

@@ -24,6 +24,16 @@ pub enum CompareError {
         /// The column or path.
         column: String,
     },
+    /// A column that a side has under a name that differs in upper and lower case.
+    #[error("column {column:?} is missing{}, which has {found:?}", side_text(Some(*.side)))]
+    ColumnCase {
+        /// The side.
+        side: Side,
+        /// The column that is asked for.
+        column: String,
+        /// The column that is there.
+        found: String,
+    },
     /// The column that names the customer is not among the columns of both sides.
     #[error("customer column {0:?} is not a column of both sides")]
     UnknownCustomer(String),
@@ -72,12 +82,9 @@ pub enum CompareError {
         /// Row number within the relation, from 0.
         row: u64,
     },
-    /// A sum or difference that exceeds 76 digits.
-    #[error("column {column:?}: a sum exceeds 256 bits")]
-    Overflow {
-        /// The column.
-        column: String,
-    },
+    /// A range of rows whose keys are not all larger than those of the range before.
+    #[error("the relations are not sorted by their key")]
+    RangesOverlap,
     /// The counts do not add up.
     #[error("counts do not add up{}: {what}", .customer.as_ref().map(|c| format!(" for customer {c:?}")).unwrap_or_default())]
     NotConserved {
@@ -165,6 +172,9 @@ impl CompareError {
                     "check the spelling, or take it from another name: rule = \"rename\", column = \"{column}\""
                 )
             }
+            Self::ColumnCase { side, column, found } => format!(
+                "names are compared letter by letter: rule = \"rename\", side = \"{side}\", from = {found:?}, column = {column:?}"
+            ),
             Self::UnknownCustomer(_) => "name a column that both sides have".to_owned(),
             Self::NoKey => "name the columns that make a row unique".to_owned(),
             Self::ReservedColumn(name) => {

@@ -3,6 +3,8 @@
 //! A fixed-point accumulator over the whole range of a 64-bit float, after U. Kulisch, *Computer Arithmetic and
 //! Validity* (2nd ed., 2013), chapter 8. Only the limbs that were touched are stored.
 
+use crate::exact_slice::exact_parts;
+
 /// Bits of one limb; limbs are 64 bits wide, so that 2^30 additions fit before carries are moved on.
 const LIMB_BITS: usize = 32;
 const MASK: i64 = (1 << LIMB_BITS) - 1;
@@ -36,6 +38,35 @@ impl ExactSum {
             *slot += if value < 0.0 { -part } else { part };
         }
         self.count(1);
+    }
+
+    /// Adds the finite values of a slice, several times faster than one by one, and says how many are not finite.
+    pub fn extend(&mut self, values: &[f64]) -> u64 {
+        let mut parts = Vec::new();
+        let not_finite = exact_parts(values, &mut parts);
+        parts.iter().for_each(|part| self.add(*part));
+        not_finite
+    }
+
+    /// Back to 0, keeping the room.
+    pub fn clear(&mut self) {
+        self.limbs.fill(0);
+        self.adds = 0;
+    }
+
+    /// Floats whose exact sum this is; several where one cannot hold all bits.
+    pub fn to_parts(&self) -> Vec<f64> {
+        let mut rest = self.clone();
+        let mut parts = Vec::new();
+        loop {
+            // A sum beyond the range of a float is taken away in the largest pieces that there are.
+            let part = rest.value().clamp(-f64::MAX, f64::MAX);
+            if part == 0.0 {
+                return parts;
+            }
+            parts.push(part);
+            rest.subtract(part);
+        }
     }
 
     /// Adds the negative of a value.

@@ -162,8 +162,11 @@ fn column(batch: &RecordBatch, path: &str) -> Result<ArrayRef, CompareError> {
 }
 
 fn with_nulls(array: &ArrayRef, parent: &NullBuffer) -> Result<ArrayRef, ArrowError> {
-    if array.data_type() == &DataType::Null {
-        return Ok(Arc::clone(array));
+    match array.data_type() {
+        DataType::Null => return Ok(Arc::clone(array)),
+        // Run ends have no room for nulls of their own.
+        DataType::RunEndEncoded(_, values) => return with_nulls(&strict(array, values.data_type())?, parent),
+        _ => {}
     }
     let nulls = NullBuffer::union(array.logical_nulls().as_ref(), Some(parent));
     Ok(make_array(array.to_data().into_builder().nulls(nulls).build()?))

@@ -1,4 +1,4 @@
-//! Numbers of a measure: exact differences, agreement under a tolerance, exact sums.
+//! Numbers of a measure, and what is done with them: exact differences, agreement under a tolerance, exact sums.
 
 use arrow::{
     array::{
@@ -7,11 +7,18 @@ use arrow::{
     buffer::NullBuffer,
     datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, Int64Type, UInt64Type, i256},
 };
-use dualrun_core::{Tolerance, run::figures::Figure};
+use dualrun_core::run::figures::Figure;
 
-use crate::{
-    canonical::Number, cast::decimal_to_f64, exact_sum::ExactSum, text::exact_text, verdict::Agreement,
-};
+use crate::{canonical::Number, cast::decimal_to_f64, text::exact_text};
+
+mod agreement;
+mod part_sum;
+mod sum;
+mod whole_sum;
+
+pub(crate) use agreement::{agreement, difference, floats_pass, relative};
+pub(crate) use part_sum::PartSum;
+pub(crate) use sum::Sum;
 
 /// A column of a measure in one of the common numeric types.
 #[derive(Debug)]
@@ -50,6 +57,110 @@ impl Numbers {
             }
             _ => return None,
         })
+    }
+
+    fn nulls(&self) -> Option<&NullBuffer> {
+        let nulls = match self {
+            Self::Int64(a) => a.nulls(),
+            Self::UInt64(a) => a.nulls(),
+            Self::Float(a) => a.nulls(),
+            Self::Decimal128(a) => a.nulls(),
+            Self::Decimal256(a) => a.nulls(),
+            Self::Exact(_, _, nulls) => nulls.as_ref(),
+        };
+        nulls.filter(|nulls| nulls.null_count() > 0)
+    }
+
+    /// The floats of these rows, where the column is of floats without nulls.
+    pub(crate) fn floats(&self, at: usize, length: usize) -> Option<&[f64]> {
+        match self {
+            Self::Float(a) if a.null_count() == 0 => Some(&a.values()[at..at + length]),
+            _ => None,
+        }
+    }
+
+    /// Whether both hold the same bits and nulls in all of these rows.
+    pub(crate) fn same(&self, at: usize, other: &Self, other_at: usize, length: usize) -> bool {
+        match (self.nulls(), other.nulls()) {
+            (None, None) => {}
+            (a, b) => {
+                let null = |nulls: Option<&NullBuffer>, row: usize| nulls.is_some_and(|n| n.is_null(row));
+                // What stands below a null is arbitrary, so that rows are looked at one by one.
+                return (0..length).all(|i| {
+                    let (x, y) = (null(a, at + i), null(b, other_at + i));
+                    x == y && (x || self.same_value(at + i, other, other_at + i))
+                });
+            }
+        }
+        let (a, b) = (at..at + length, other_at..other_at + length);
+        match (self, other) {
+            (Self::Int64(x), Self::Int64(y)) => x.values()[a] == y.values()[b],
+            (Self::UInt64(x), Self::UInt64(y)) => x.values()[a] == y.values()[b],
+            (Self::Float(x), Self::Float(y)) => same_bits(&x.values()[a], &y.values()[b]),
+            (Self::Decimal128(x), Self::Decimal128(y)) => x.values()[a] == y.values()[b],
+            (Self::Decimal256(x), Self::Decimal256(y)) => x.values()[a] == y.values()[b],
+            (Self::Exact(x, rest, _), Self::Exact(y, other_rest, _)) => {
+                same_bits(&x.values()[a.clone()], &y.values()[b.clone()])
+                    && same_bits(&rest.values()[a], &other_rest.values()[b])
+            }
+            _ => false,
+        }
+    }
+
+    fn same_value(&self, row: usize, other: &Self, other_row: usize) -> bool {
+        match (self, other) {
+            (Self::Float(x), Self::Float(y)) => x.value(row).to_bits() == y.value(other_row).to_bits(),
+            _ => self.get(row) == other.get(other_row),
+        }
+    }
+
+    /// Adds the finite values of these rows to a sum and says how many are not finite.
+    pub(crate) fn add_to(&self, at: usize, length: usize, sum: &mut PartSum) -> u64 {
+        let rows = at..at + length;
+        if self.nulls().is_none() {
+            match (self, &mut *sum) {
+                (Self::Float(a), PartSum::Float(parts)) => return parts.extend(&a.values()[rows]),
+                (Self::Exact(nearest, rest, _), PartSum::Float(parts)) => {
+                    parts.extend(&rest.values()[rows.clone()]);
+                    return parts.extend(&nearest.values()[rows]);
+                }
+                (Self::Int64(a), PartSum::Whole(total)) => {
+                    // 2^64 values of 64 bits fit in 128.
+                    let part: i128 = a.values()[rows].iter().map(|v| i128::from(*v)).sum();
+                    total.add(i256::from_i128(part));
+                    return 0;
+                }
+                (Self::UInt64(a), PartSum::Whole(total)) => {
+                    // Fewer than 2^63 rows are in memory.
+                    let part: i128 = a.values()[rows].iter().map(|v| i128::from(*v)).sum();
+                    total.add(i256::from_i128(part));
+                    return 0;
+                }
+                (Self::Decimal128(a), PartSum::Whole(total)) => {
+                    // The lower and the upper 64 bits apart, so that neither sum can overflow.
+                    let (mut low, mut high) = (0u128, 0i128);
+                    for value in &a.values()[rows] {
+                        low += u128::from(*value as u64);
+                        high += value >> 64;
+                    }
+                    total.add(i256::from_i128(high) << 64);
+                    total.add(i256::from_parts(low, 0));
+                    return 0;
+                }
+                (Self::Decimal256(a), PartSum::Whole(total)) => {
+                    a.values()[rows].iter().for_each(|value| total.add(*value));
+                    return 0;
+                }
+                _ => {}
+            }
+        }
+        let mut not_finite = 0;
+        for row in rows {
+            let value = self.get(row);
+            not_finite += u64::from(!value.is_summed());
+            sum.add(value, false);
+        }
+        not_finite
     }
 
     pub(crate) fn get(&self, row: usize) -> Num {
@@ -92,6 +203,11 @@ impl Num {
         }
     }
 
+    /// Whether the value enters sums: null counts 0, what is not finite is left out.
+    pub(crate) fn is_summed(self) -> bool {
+        matches!(self.class(), Class::Null | Class::Finite)
+    }
+
     /// Null counts 0; `None` where the value is not finite.
     pub(crate) fn to_f64(self, scale: i8) -> Option<f64> {
         match self {
@@ -111,160 +227,9 @@ impl Num {
     }
 }
 
-/// Whether two values agree: of the same kind, and for finite ones no further apart than the tolerance.
-pub(crate) fn agreement(legacy: Num, new: Num, scale: i8, tolerance: Tolerance) -> Agreement {
-    let class = legacy.class();
-    if class != new.class() {
-        return Agreement::Differs;
-    }
-    if class != Class::Finite || legacy == new {
-        return Agreement::Equal;
-    }
-    if tolerance == Tolerance::EXACT {
-        return Agreement::Differs;
-    }
-    let passes = match (legacy, new) {
-        (Num::Float(l), Num::Float(n)) => tolerance.passes(l, n),
-        _ => match (legacy.to_f64(scale), new.to_f64(scale), difference(legacy, new, scale)) {
-            (Some(l), Some(n), Some(difference)) => difference.abs() <= tolerance.allowance(l, n),
-            _ => false,
-        },
-    };
-    if passes { Agreement::Within } else { Agreement::Differs }
-}
-
-/// new − legacy, computed without rounding and then brought to the nearest float. Null counts 0; `None` where a side
-/// is not finite.
-pub(crate) fn difference(legacy: Num, new: Num, scale: i8) -> Option<f64> {
-    match (legacy, new) {
-        (Num::Float(l), Num::Float(n)) => (l.is_finite() && n.is_finite()).then_some(n - l),
-        // 76 digits and their difference fit in 256 bits.
-        (Num::Whole(l), Num::Whole(n)) => Some(decimal_to_f64(n.wrapping_sub(l), scale)),
-        (Num::Null, n) => n.to_f64(scale),
-        (l, Num::Null) => l.to_f64(scale).map(|v| -v),
-        (l, n) => {
-            l.to_f64(scale)?;
-            n.to_f64(scale)?;
-            let mut sum = Sum::of(n);
-            sum.add(n, false)?;
-            sum.add(l, true)?;
-            Some(sum.to_f64(scale))
-        }
-    }
-}
-
-/// |n − l| / max(|n|, |l|); `None` where both are 0 or one is not finite.
-pub(crate) fn relative(legacy: Num, new: Num, scale: i8) -> Option<f64> {
-    let (l, n) = (legacy.to_f64(scale)?, new.to_f64(scale)?);
-    let larger = l.abs().max(n.abs());
-    if larger == 0.0 {
-        return None;
-    }
-    let difference = difference(legacy, new, scale)?.abs();
-    // The difference of two finite floats may exceed their range, their ratio never does.
-    Some(if difference.is_finite() { difference / larger } else { (n / larger - l / larger).abs() })
-}
-
-/// An exact sum of the numbers of one column.
-#[derive(Debug, Clone)]
-pub(crate) enum Sum {
-    Float(ExactSum),
-    Whole(i256),
-}
-
-impl Sum {
-    /// 0, for a column of this type.
-    pub(crate) fn zero(data_type: &DataType) -> Self {
-        match data_type {
-            DataType::Int64 | DataType::UInt64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-                Self::Whole(i256::ZERO)
-            }
-            _ => Self::Float(ExactSum::default()),
-        }
-    }
-
-    fn of(value: Num) -> Self {
-        match value {
-            Num::Whole(_) => Self::Whole(i256::ZERO),
-            _ => Self::Float(ExactSum::default()),
-        }
-    }
-
-    /// Adds a value or its negative; null and values that are not finite add nothing. `None` on overflow.
-    pub(crate) fn add(&mut self, value: Num, negative: bool) -> Option<()> {
-        let signed = |v: f64| if negative { -v } else { v };
-        match (self, value) {
-            (Self::Whole(sum), Num::Whole(v)) => {
-                *sum = if negative { sum.checked_sub(v)? } else { sum.checked_add(v)? };
-            }
-            (Self::Float(sum), Num::Float(v)) => sum.add(signed(v)),
-            (Self::Float(sum), Num::Exact(nearest, rest)) => {
-                sum.add(signed(nearest));
-                sum.add(signed(rest));
-            }
-            _ => {}
-        }
-        Some(())
-    }
-
-    /// Adds |new − legacy|, without rounding.
-    pub(crate) fn add_gap(&mut self, legacy: Num, new: Num) -> Option<()> {
-        let finite = |v: Num| matches!(v.class(), Class::Null | Class::Finite);
-        if !finite(legacy) || !finite(new) {
-            return Some(());
-        }
-        let mut gap = match self {
-            Self::Whole(_) => Self::Whole(i256::ZERO),
-            Self::Float(sum) => {
-                // The sign of a rounded difference is the sign of the difference.
-                if let (Num::Float(l), Num::Float(n)) = (legacy, new) {
-                    let (small, large) = if n < l { (n, l) } else { (l, n) };
-                    sum.add(large);
-                    sum.subtract(small);
-                    return Some(());
-                }
-                Self::Float(ExactSum::default())
-            }
-        };
-        gap.add(new, false)?;
-        gap.add(legacy, true)?;
-        self.merge_magnitude(&gap)
-    }
-
-    /// Adds another sum, or takes it away.
-    pub(crate) fn merge(&mut self, other: &Self, negative: bool) -> Option<()> {
-        match (self, other) {
-            (Self::Whole(sum), Self::Whole(v)) => {
-                *sum = if negative { sum.checked_sub(*v)? } else { sum.checked_add(*v)? };
-            }
-            (Self::Float(sum), Self::Float(other)) => sum.merge(other, negative),
-            _ => {}
-        }
-        Some(())
-    }
-
-    /// Adds the absolute value of another sum.
-    pub(crate) fn merge_magnitude(&mut self, other: &Self) -> Option<()> {
-        let negative = match other {
-            Self::Whole(v) => v.is_negative(),
-            Self::Float(sum) => sum.is_negative(),
-        };
-        self.merge(other, negative)
-    }
-
-    pub(crate) fn to_f64(&self, scale: i8) -> f64 {
-        match self {
-            Self::Whole(v) => decimal_to_f64(*v, scale),
-            Self::Float(sum) => sum.value(),
-        }
-    }
-
-    pub(crate) fn figure(&self, scale: i8) -> Figure {
-        match self {
-            Self::Whole(v) => Figure(Number::from_decimal(*v, scale).to_string()),
-            Self::Float(sum) => Figure::from_f64(sum.value()),
-        }
-    }
+/// Whether two slices of floats hold the same bits, so that a NaN is the same as itself.
+fn same_bits(a: &[f64], b: &[f64]) -> bool {
+    a.iter().zip(b).fold(true, |same, (x, y)| same & (x.to_bits() == y.to_bits()))
 }
 
 /// Digits behind the point of a type; 0 for what is not a decimal.

@@ -9,11 +9,11 @@ use arrow::{
 use dualrun_core::{Tolerance, input::Side, result::ResultDecl};
 
 use crate::{
-    cast::{cast_to, one_form_of_floats},
+    cast::{cast_to, one_form},
     differences,
     error::CompareError,
     spec::{CompareColumn, CompareKind, CompareSpec},
-    types::{common_type, is_number},
+    types::{common_type, is_number, without_nulls},
 };
 
 /// The schema that rows of both sides are brought to, and what is compared of it.
@@ -27,6 +27,10 @@ pub struct Common {
     pub legacy_only: Vec<String>,
     /// Columns that only the new side has: listed, not compared.
     pub new_only: Vec<String>,
+}
+
+fn same_but_for_case(a: &str, b: &str) -> bool {
+    a.to_lowercase() == b.to_lowercase()
 }
 
 /// Compares all columns of two relations that are not keys: numeric ones as measures under one tolerance, the
@@ -57,7 +61,7 @@ pub fn common_for_diff(
             legacy_only.push(field.name().clone());
             continue;
         }
-        let data_type = common_of(legacy, new, field.name())?;
+        let data_type = without_nulls(common_of(legacy, new, field.name())?);
         let kind = if is_number(&data_type) {
             CompareKind::Measure { unit: None, tolerance }
         } else {
@@ -113,7 +117,7 @@ pub fn common_for_result(legacy: &Schema, new: &Schema, result: &ResultDecl) -> 
     for name in result.attributes.keys() {
         present(legacy, Side::Legacy, name)?;
         present(new, Side::New, name)?;
-        fields.push(Field::new(name, common_of(legacy, new, name)?, true));
+        fields.push(Field::new(name, without_nulls(common_of(legacy, new, name)?), true));
         columns.push(CompareColumn { name: name.clone(), kind: CompareKind::Attribute });
     }
     no_duplicates(fields.iter().map(|f| f.name().as_str()))?;
@@ -130,11 +134,12 @@ pub fn common_for_result(legacy: &Schema, new: &Schema, result: &ResultDecl) -> 
     })
 }
 
-/// Selects the columns of the comparison and brings them to their common types. Floats of the key get one form (0.0
-/// for −0.0, one NaN), so that rows sorted by bytes are sorted by value.
+/// Selects the columns of the comparison and brings them to their common types. Values of the key get one form (0.0
+/// for −0.0, one NaN, entries of maps in the order of their keys), so that rows sorted by bytes are sorted by value.
 ///
 /// # Errors
-/// A column that the batch lacks, and a value that does not fit (an instant out of the range of the finer unit).
+/// A column that the batch lacks, and a value that does not fit (an instant further than 292,000 years from 1970 against
+/// microseconds).
 pub fn conform(batch: &RecordBatch, common: &Common) -> Result<RecordBatch, CompareError> {
     let columns = common
         .schema
@@ -146,7 +151,7 @@ pub fn conform(batch: &RecordBatch, common: &Common) -> Result<RecordBatch, Comp
                 return Err(CompareError::MissingColumn { side: None, column: field.name().clone() });
             };
             let cast = cast_to(column, field.data_type()).and_then(|array| {
-                if position < common.spec.key.len() { one_form_of_floats(&array) } else { Ok(array) }
+                if position < common.spec.key.len() { one_form(&array) } else { Ok(array) }
             });
             cast.map_err(|source| CompareError::Cast {
                 column: field.name().clone(),
@@ -171,7 +176,7 @@ fn key_fields(legacy: &Schema, new: &Schema, key: &[String]) -> Result<Vec<Field
             if differences::FIXED_COLUMNS.contains(&name.as_str()) {
                 return Err(CompareError::ReservedColumn(name.clone()));
             }
-            Ok(Field::new(name, common_of(legacy, new, name)?, true))
+            Ok(Field::new(name, without_nulls(common_of(legacy, new, name)?), true))
         })
         .collect()
 }
@@ -179,7 +184,12 @@ fn key_fields(legacy: &Schema, new: &Schema, key: &[String]) -> Result<Vec<Field
 fn present(schema: &Schema, side: Side, name: &str) -> Result<(), CompareError> {
     match schema.column_with_name(name) {
         Some(_) => Ok(()),
-        None => Err(CompareError::MissingColumn { side: Some(side), column: name.to_owned() }),
+        None => Err(match schema.fields().iter().find(|f| same_but_for_case(f.name(), name)) {
+            Some(field) => {
+                CompareError::ColumnCase { side, column: name.to_owned(), found: field.name().clone() }
+            }
+            None => CompareError::MissingColumn { side: Some(side), column: name.to_owned() },
+        }),
     }
 }
 

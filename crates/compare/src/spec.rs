@@ -71,6 +71,28 @@ impl Parts {
         new_accepted: 1,
         legacy_accepted: 0,
     };
+
+    /// All parts.
+    pub fn all(&self) -> [usize; 8] {
+        [
+            self.legacy,
+            self.new,
+            self.new_without,
+            self.legacy_with,
+            self.new_approved,
+            self.legacy_approved,
+            self.new_accepted,
+            self.legacy_accepted,
+        ]
+    }
+
+    /// Whether no change is declared, so that every difference is what U is.
+    pub fn is_plain(&self) -> bool {
+        [self.new_without, self.new_approved, self.new_accepted].iter().all(|part| *part == self.new)
+            && [self.legacy_with, self.legacy_approved, self.legacy_accepted]
+                .iter()
+                .all(|part| *part == self.legacy)
+    }
 }
 
 /// Rows of one result, sorted by the key, as a stream of batches. The comparison checks the order while it reads.

@@ -1,19 +1,22 @@
-//! Counts and sums of one customer.
+//! Counts and sums of one customer, or of the run.
 
-use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use dualrun_core::{
     Verdict, VerdictCounts,
-    run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, PerSide, RowCounts, figures::Figure},
+    run::{
+        ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, LargestDifference, PerSide, RowCounts,
+        figures::Figure,
+    },
 };
 
 use crate::{
-    error::CompareError,
-    measure::{Class, Num, Sum, agreement, relative, scale_of},
+    measure::{Sum, scale_of},
+    order::Order,
     schema::Common,
+    segment::{Segment, SegmentFigures},
     spec::{CompareColumn, CompareKind},
-    verdict::Agreement,
 };
 
 /// A net difference hides offsetting errors where it is at most this share of the gross difference.
@@ -33,19 +36,29 @@ pub(crate) struct Tally {
 pub(crate) struct Stats {
     pub(crate) verdicts: VerdictCounts,
     /// None for an attribute.
-    pub(crate) figures: Option<Figures>,
+    figures: Option<Figures>,
+    largest: Option<Arc<Largest>>,
 }
 
-/// The sums of a measure.
+/// The cell that differs most.
+#[derive(Debug)]
+pub(crate) struct Largest {
+    /// |new − legacy|; none of an attribute and where a side is not finite.
+    pub(crate) magnitude: Option<f64>,
+    /// The key in Arrow's row format: of equal cells the one with the smallest key is kept, in whatever order they come.
+    pub(crate) order: Vec<u8>,
+    pub(crate) report: LargestDifference,
+}
+
+/// The sums of a measure; new is Σ legacy + Σ delta. Without changes |U| is the gross difference and is not added up.
 #[derive(Debug, Clone)]
-pub(crate) struct Figures {
+struct Figures {
     legacy: Sum,
-    new: Sum,
+    delta: Sum,
     gross: Sum,
     unexplained: Sum,
     max_relative: f64,
-    not_finite: u64,
-    /// Some cell lies beyond tolerance.
+    not_finite: i64,
     beyond: bool,
     scale: i8,
 }
@@ -60,6 +73,7 @@ impl Tally {
                 }
                 CompareKind::Attribute => None,
             },
+            largest: None,
         };
         Self {
             rows: RowCounts::default(),
@@ -68,22 +82,57 @@ impl Tally {
         }
     }
 
+    /// Back to nothing, keeping the room.
+    pub(crate) fn clear(&mut self) {
+        self.rows = RowCounts::default();
+        self.verdict = CustomerVerdict::Equal;
+        for stats in &mut self.columns {
+            stats.verdicts = VerdictCounts::default();
+            stats.largest = None;
+            if let Some(figures) = &mut stats.figures {
+                figures.clear();
+            }
+        }
+    }
+
     pub(crate) fn worsen(&mut self, verdict: CustomerVerdict) {
         self.verdict = self.verdict.max(verdict);
     }
 
+    /// Adds what a part of the rows says of a column.
+    pub(crate) fn absorb(&mut self, column: usize, segment: &Segment) {
+        let stats = &mut self.columns[column];
+        stats.verdicts += segment.verdicts;
+        if let (Some(figures), Some(part)) = (&mut stats.figures, &segment.figures) {
+            figures.absorb(part);
+        }
+    }
+
+    /// Whether a cell with this |new − legacy| might become the largest of its column. Where rows come in the order of
+    /// their keys the first of equal ones stays.
+    pub(crate) fn would_lead(&self, column: usize, magnitude: Option<f64>, order: Order) -> bool {
+        self.columns[column].largest.as_ref().is_none_or(|known| {
+            magnitude > known.magnitude || (order != Order::Key && magnitude == known.magnitude)
+        })
+    }
+
+    pub(crate) fn lead(&mut self, column: usize, largest: &Arc<Largest>) {
+        self.columns[column].lead(largest);
+    }
+
     /// Adds the counts and sums of another.
-    pub(crate) fn merge(&mut self, other: &Self, common: &Common) -> Result<(), CompareError> {
+    pub(crate) fn merge(&mut self, other: &Self) {
         add_rows(&mut self.rows, &other.rows);
         self.worsen(other.verdict);
-        for ((mine, theirs), column) in self.columns.iter_mut().zip(&other.columns).zip(&common.spec.columns)
-        {
+        for (mine, theirs) in self.columns.iter_mut().zip(&other.columns) {
             mine.verdicts += theirs.verdicts;
+            if let Some(largest) = &theirs.largest {
+                mine.lead(largest);
+            }
             if let (Some(mine), Some(theirs)) = (&mut mine.figures, &theirs.figures) {
-                mine.merge(theirs).ok_or_else(|| CompareError::Overflow { column: column.name.clone() })?;
+                mine.merge(theirs);
             }
         }
-        Ok(())
     }
 
     /// The laws of conservation: of rows, and cells = sum of the verdicts.
@@ -102,13 +151,34 @@ impl Tally {
         Ok(())
     }
 
-    pub(crate) fn column_reports(&self, common: &Common) -> Result<Vec<ColumnReport>, CompareError> {
-        self.columns.iter().zip(&common.spec.columns).map(|(stats, column)| stats.report(column)).collect()
+    /// Gross unexplained and gross difference, each summed over the measures: the rank among the customers of one
+    /// verdict.
+    pub(crate) fn size(&self, plain: bool) -> (f64, f64) {
+        let figures = || self.columns.iter().filter_map(|stats| stats.figures.as_ref());
+        let gross = figures().map(|f| f.gross.to_f64(f.scale)).sum();
+        let unexplained =
+            if plain { gross } else { figures().map(|f| f.unexplained.to_f64(f.scale)).sum() };
+        (unexplained, gross)
+    }
+
+    pub(crate) fn column_reports(&self, common: &Common, plain: bool) -> Vec<ColumnReport> {
+        let columns = self.columns.iter().zip(&common.spec.columns);
+        columns.map(|(stats, column)| stats.report(column, plain)).collect()
     }
 }
 
 impl Stats {
-    fn report(&self, column: &CompareColumn) -> Result<ColumnReport, CompareError> {
+    fn lead(&mut self, largest: &Arc<Largest>) {
+        let leads = self.largest.as_ref().is_none_or(|known| {
+            largest.magnitude > known.magnitude
+                || (largest.magnitude == known.magnitude && largest.order < known.order)
+        });
+        if leads {
+            self.largest = Some(Arc::clone(largest));
+        }
+    }
+
+    fn report(&self, column: &CompareColumn, plain: bool) -> ColumnReport {
         let mut report = ColumnReport {
             name: column.name.clone(),
             kind: ColumnKind::Attribute,
@@ -122,28 +192,36 @@ impl Stats {
             max_relative: None,
             not_finite: 0,
             offsetting: false,
+            largest: self.largest.as_ref().map(|largest| largest.report.clone()),
         };
         if let CompareKind::Measure { unit, .. } = &column.kind {
             report.kind = ColumnKind::Measure;
             report.unit = unit.as_ref().map(|u| u.as_str().to_owned());
         }
         if let Some(figures) = &self.figures {
-            let mut net = figures.new.clone();
-            net.merge(&figures.legacy, true)
-                .ok_or_else(|| CompareError::Overflow { column: column.name.clone() })?;
             let scale = figures.scale;
-            let gross = figures.gross.to_f64(scale);
-            report.legacy_total = Some(figures.legacy.figure(scale));
-            report.new_total = Some(figures.new.figure(scale));
+            let legacy = figures.legacy.figure(scale);
+            let new = if figures.delta.is_zero() {
+                legacy.clone()
+            } else {
+                let mut new = figures.legacy.clone();
+                new.merge(&figures.delta, false);
+                new.figure(scale)
+            };
+            let gross = figures.gross.figure(scale);
+            let size = figures.gross.to_f64(scale);
             report.offsetting =
-                figures.beyond && gross > 0.0 && net.to_f64(scale).abs() <= OFFSETTING_SHARE * gross;
-            report.net_difference = Some(net.figure(scale));
-            report.gross_difference = Some(figures.gross.figure(scale));
-            report.gross_unexplained = Some(figures.unexplained.figure(scale));
+                figures.beyond && size > 0.0 && figures.delta.to_f64(scale).abs() <= OFFSETTING_SHARE * size;
+            report.legacy_total = Some(legacy);
+            report.new_total = Some(new);
+            report.net_difference = Some(figures.delta.figure(scale));
+            report.gross_unexplained =
+                Some(if plain { gross.clone() } else { figures.unexplained.figure(scale) });
+            report.gross_difference = Some(gross);
             report.max_relative = Some(Figure::from_f64(figures.max_relative));
-            report.not_finite = figures.not_finite;
+            report.not_finite = figures.not_finite.unsigned_abs();
         }
-        Ok(report)
+        report
     }
 }
 
@@ -152,7 +230,7 @@ impl Figures {
         let zero = Sum::zero(data_type);
         Self {
             legacy: zero.clone(),
-            new: zero.clone(),
+            delta: zero.clone(),
             gross: zero.clone(),
             unexplained: zero,
             max_relative: 0.0,
@@ -162,146 +240,47 @@ impl Figures {
         }
     }
 
-    /// Adds a value to the total of a side. `None` on overflow, as below.
-    pub(crate) fn total(&mut self, is_new: bool, value: Num) -> Option<()> {
-        if matches!(value.class(), Class::NotANumber | Class::Infinite { .. }) {
-            self.not_finite += 1;
+    fn clear(&mut self) {
+        for sum in [&mut self.legacy, &mut self.delta, &mut self.gross, &mut self.unexplained] {
+            sum.clear();
         }
-        if is_new { self.new.add(value, false) } else { self.legacy.add(value, false) }
+        self.max_relative = 0.0;
+        self.not_finite = 0;
+        self.beyond = false;
     }
 
-    /// Adds what a cell differs by; a side that lacks the row counts as null, which counts 0.
-    pub(crate) fn gap(&mut self, legacy: Num, new: Num) -> Option<()> {
-        if legacy == new { Some(()) } else { self.gross.add_gap(legacy, new) }
+    fn absorb(&mut self, part: &SegmentFigures) {
+        self.legacy.absorb(&part.legacy);
+        self.delta.absorb(&part.delta);
+        self.gross.absorb(&part.gross);
+        self.unexplained.absorb(&part.unexplained);
+        self.note(part.max_relative, part.not_finite, part.beyond);
     }
 
-    /// Adds |U|, between w(all) and v(∅).
-    pub(crate) fn unexplained(&mut self, with: Num, without: Num) -> Option<()> {
-        if with == without { Some(()) } else { self.unexplained.add_gap(with, without) }
+    fn merge(&mut self, other: &Self) {
+        self.legacy.merge(&other.legacy, false);
+        self.delta.merge(&other.delta, false);
+        self.gross.merge(&other.gross, false);
+        self.unexplained.merge(&other.unexplained, false);
+        self.note(other.max_relative, other.not_finite, other.beyond);
     }
 
-    /// Takes note of the relative difference of a paired cell, and of whether it lies beyond tolerance.
-    pub(crate) fn paired(&mut self, legacy: Num, new: Num, agreement: Agreement) {
-        if agreement != Agreement::Equal
-            && let Some(relative) = relative(legacy, new, self.scale)
-        {
-            self.max_relative = self.max_relative.max(relative);
-        }
-        self.beyond |= agreement == Agreement::Differs;
-    }
-
-    /// Takes note of whether a row on one side only lies beyond tolerance; the other side counts 0.
-    pub(crate) fn one_sided(&mut self, column: &CompareColumn, legacy: Num, new: Num) {
-        if let CompareKind::Measure { tolerance, .. } = column.kind {
-            let zero = |v: Num, other: Num| match (v, other) {
-                (Num::Null, Num::Whole(_)) => Num::Whole(arrow::datatypes::i256::ZERO),
-                (Num::Null, Num::Float(_)) => Num::Float(0.0),
-                (Num::Null, Num::Exact(..)) => Num::Exact(0.0, 0.0),
-                (v, _) => v,
-            };
-            let (l, n) = (zero(legacy, new), zero(new, legacy));
-            self.beyond |= agreement(l, n, self.scale, tolerance) == Agreement::Differs;
-        }
-    }
-
-    /// Adds the sums of an ambiguous key: its gross difference is |Σn − Σl|, its U likewise.
-    pub(crate) fn ambiguous(&mut self, legacy: &Sum, new: &Sum, with: &Sum, without: &Sum) -> Option<()> {
-        let gap = |a: &Sum, b: &Sum| {
-            let mut gap = b.clone();
-            gap.merge(a, true).map(|()| gap)
-        };
-        let gross = gap(legacy, new)?;
-        self.beyond |= gross.to_f64(self.scale) != 0.0;
-        self.gross.merge_magnitude(&gross)?;
-        self.unexplained.merge_magnitude(&gap(with, without)?)
-    }
-
-    pub(crate) fn scale(&self) -> i8 {
-        self.scale
-    }
-
-    fn merge(&mut self, other: &Self) -> Option<()> {
-        self.legacy.merge(&other.legacy, false)?;
-        self.new.merge(&other.new, false)?;
-        self.gross.merge(&other.gross, false)?;
-        self.unexplained.merge(&other.unexplained, false)?;
-        self.max_relative = self.max_relative.max(other.max_relative);
-        self.not_finite += other.not_finite;
-        self.beyond |= other.beyond;
-        Some(())
-    }
-}
-
-fn add_rows(rows: &mut RowCounts, other: &RowCounts) {
-    rows.legacy += other.legacy;
-    rows.new += other.new;
-    rows.paired += other.paired;
-    rows.verdicts += other.verdicts;
-    rows.only_legacy += other.only_legacy;
-    rows.only_new += other.only_new;
-    rows.ambiguous_key.legacy += other.ambiguous_key.legacy;
-    rows.ambiguous_key.new += other.ambiguous_key.new;
-    rows.null_keys += other.null_keys;
-    rows.one_sided.explained += other.one_sided.explained;
-    rows.one_sided.pending += other.one_sided.pending;
-    rows.one_sided.unexplained += other.one_sided.unexplained;
-}
-
-/// The tallies of all customers; of one nameless customer where none is declared.
-#[derive(Debug, Default)]
-pub(crate) struct Tallies {
-    positions: HashMap<String, usize>,
-    null: Option<usize>,
-    names: Vec<Option<String>>,
-    pub(crate) tallies: Vec<Tally>,
-    last: Option<usize>,
-}
-
-impl Tallies {
-    /// The position of a customer's tally. Rows sorted by customer find it without a look-up.
-    pub(crate) fn position(&mut self, customer: Option<&str>, common: &Common) -> usize {
-        if let Some(last) = self.last
-            && self.names[last].as_deref() == customer
-        {
-            return last;
-        }
-        let known = match customer {
-            Some(name) => self.positions.get(name).copied(),
-            None => self.null,
-        };
-        let position = known.unwrap_or_else(|| {
-            let position = self.names.len();
-            self.names.push(customer.map(str::to_owned));
-            self.tallies.push(Tally::new(common));
-            match customer {
-                Some(name) => {
-                    self.positions.insert(name.to_owned(), position);
-                }
-                None => self.null = Some(position),
-            }
-            position
-        });
-        self.last = Some(position);
-        position
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Option<String>, &Tally)> {
-        self.names.iter().zip(&self.tallies)
+    fn note(&mut self, max_relative: f64, not_finite: i64, beyond: bool) {
+        self.max_relative = self.max_relative.max(max_relative);
+        self.not_finite += not_finite;
+        self.beyond |= beyond;
     }
 }
 
 /// A customer whose cells were not compared.
-pub(crate) fn not_comparable(
-    customer: Option<String>,
-    common: &Common,
-) -> Result<CustomerReport, CompareError> {
+pub(crate) fn not_comparable(customer: Option<String>, common: &Common) -> CustomerReport {
     let empty = Tally::new(common);
-    Ok(CustomerReport {
+    CustomerReport {
         customer,
         verdict: CustomerVerdict::NotComparable,
         rows: empty.rows,
-        columns: empty.column_reports(common)?,
-    })
+        columns: empty.column_reports(common, true),
+    }
 }
 
 /// Counts a row on one side only.
@@ -313,8 +292,20 @@ pub(crate) fn count_one_sided(rows: &mut RowCounts, verdict: Verdict) {
     }
 }
 
-/// Counts rows whose key occurs more than once.
-pub(crate) fn count_ambiguous(counts: &mut PerSide, legacy: u64, new: u64) {
-    counts.legacy += legacy;
-    counts.new += new;
+pub(crate) fn add_rows(rows: &mut RowCounts, other: &RowCounts) {
+    let add = |mine: &mut PerSide, theirs: &PerSide| {
+        mine.legacy += theirs.legacy;
+        mine.new += theirs.new;
+    };
+    rows.legacy += other.legacy;
+    rows.new += other.new;
+    rows.paired += other.paired;
+    rows.verdicts += other.verdicts;
+    rows.only_legacy += other.only_legacy;
+    rows.only_new += other.only_new;
+    add(&mut rows.ambiguous_key, &other.ambiguous_key);
+    rows.null_keys += other.null_keys;
+    rows.one_sided.explained += other.one_sided.explained;
+    rows.one_sided.pending += other.one_sided.pending;
+    rows.one_sided.unexplained += other.one_sided.unexplained;
 }

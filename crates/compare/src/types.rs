@@ -3,27 +3,17 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{
-    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, TimeUnit,
+    DECIMAL128_MAX_PRECISION, DECIMAL256_MAX_PRECISION, DataType, Field, FieldRef, Fields, IntervalUnit,
+    TimeUnit,
 };
 
-/// The first field of an exact number.
-pub const NEAREST: &str = "__nearest";
-/// The second field of an exact number.
-pub const REST: &str = "__rest";
+mod split;
 
-/// The type of a column that holds 64-bit integers on one side and floats on the other. No plain type holds both
-/// without loss, so a value is the nearest float and what is left of it: `value = nearest + rest`. `rest` is 0 for
-/// every float and for every integer up to 2^53. Ordered by both fields it is ordered by value.
-pub fn exact_number() -> DataType {
-    let field = |name: &str| Arc::new(Field::new(name, DataType::Float64, true));
-    DataType::Struct(Fields::from(vec![field(NEAREST), field(REST)]))
-}
-
-/// Whether a type is [`exact_number`].
-pub fn is_exact_number(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Struct(fields)
-        if fields.len() == 2 && fields[0].name() == NEAREST && fields[1].name() == REST)
-}
+pub use split::{
+    NEAREST, REST, TICKS, exact_interval, exact_number, exact_ticks, is_exact_interval, is_exact_number,
+    is_exact_ticks,
+};
+use split::{is_interval, is_split};
 
 /// Whether values of a common type are numbers, so that a tolerance can apply.
 pub fn is_number(data_type: &DataType) -> bool {
@@ -38,11 +28,41 @@ pub fn is_number(data_type: &DataType) -> bool {
 }
 
 /// The type that holds every value of both types without loss, or `None`. A decimal against a float is rounded to
-/// the nearest float, which is what comparing them means.
+/// the nearest float, which is what comparing them means. Seconds and milliseconds against microseconds become
+/// microseconds, which reach 292,000 years in both directions.
 pub fn common_type(legacy: &DataType, new: &DataType) -> Option<DataType> {
     let (plain_legacy, plain_new) = (plain(legacy)?, plain(new)?);
     let (narrow_legacy, narrow_new) = (is_narrow_integer(legacy), is_narrow_integer(new));
-    combine(plain_legacy, plain_new, narrow_legacy || narrow_new)
+    Some(match combine(plain_legacy, plain_new, narrow_legacy || narrow_new)? {
+        DataType::Null => DataType::Null,
+        common => without_nulls(common),
+    })
+}
+
+/// A type of its own for what holds nothing but nulls on both sides: any would do, and text can be stored everywhere.
+pub(crate) fn without_nulls(data_type: DataType) -> DataType {
+    match data_type {
+        DataType::Null => DataType::Utf8,
+        DataType::List(items) => DataType::List(item(without_nulls(items.data_type().clone()))),
+        DataType::Struct(fields) => DataType::Struct(
+            fields.iter().map(|f| nullable(f.name(), without_nulls(f.data_type().clone()))).collect(),
+        ),
+        DataType::Map(entries, sorted) => match map_types(&entries) {
+            Some((key, value)) => map(without_nulls(key), without_nulls(value)),
+            None => DataType::Map(entries, sorted),
+        },
+        other => other,
+    }
+}
+
+/// Nanoseconds of a unit.
+pub(crate) fn nanoseconds(unit: TimeUnit) -> i128 {
+    match unit {
+        TimeUnit::Second => 1_000_000_000,
+        TimeUnit::Millisecond => 1_000_000,
+        TimeUnit::Microsecond => 1_000,
+        TimeUnit::Nanosecond => 1,
+    }
 }
 
 /// A type without its layout: views, dictionaries, run ends and widths are taken away.
@@ -63,6 +83,9 @@ fn plain(data_type: &DataType) -> Option<DataType> {
         T::List(f) | T::LargeList(f) | T::FixedSizeList(f, _) | T::ListView(f) | T::LargeListView(f) => {
             T::List(item(plain(f.data_type())?))
         }
+        T::Interval(IntervalUnit::MonthDayNano) => exact_interval(),
+        // Which of two fields of one name a value means cannot be told.
+        T::Struct(fields) if twice(fields) => return None,
         T::Struct(fields) => T::Struct(
             fields
                 .iter()
@@ -76,6 +99,10 @@ fn plain(data_type: &DataType) -> Option<DataType> {
         T::Union(..) => return None,
         other => other.clone(),
     })
+}
+
+fn twice(fields: &Fields) -> bool {
+    fields.iter().enumerate().any(|(i, f)| fields[..i].iter().any(|other| other.name() == f.name()))
 }
 
 fn is_narrow_integer(data_type: &DataType) -> bool {
@@ -95,17 +122,21 @@ fn combine(a: DataType, b: DataType, narrow: bool) -> Option<DataType> {
     if let (Some(x), Some(y)) = (digits(&a), digits(&b)) {
         return decimal(x.0.max(y.0), x.1.max(y.1));
     }
+    if is_interval(&a) && is_interval(&b) {
+        return Some(exact_interval());
+    }
     Some(match (a, b) {
         (T::Null, other) | (other, T::Null) => other,
+        (a, b) if is_split(&a) || is_split(&b) => return None,
         (T::Float64, T::Int64) | (T::Int64, T::Float64) if narrow => T::Float64,
         (T::Float64, T::Int64 | T::UInt64) | (T::Int64 | T::UInt64, T::Float64) => exact_number(),
         (T::Float64, T::Decimal128(..) | T::Decimal256(..))
         | (T::Decimal128(..) | T::Decimal256(..), T::Float64) => T::Float64,
         (T::Timestamp(x, zone), T::Timestamp(y, other)) if zone.is_some() == other.is_some() => {
-            T::Timestamp(x.max(y), zone)
+            of_units(x, y, |unit| T::Timestamp(unit, zone.clone()))
         }
         (T::Time64(x), T::Time64(y)) => T::Time64(x.max(y)),
-        (T::Duration(x), T::Duration(y)) => T::Duration(x.max(y)),
+        (T::Duration(x), T::Duration(y)) => of_units(x, y, T::Duration),
         (T::Date32, T::Date64) | (T::Date64, T::Date32) => T::Date64,
         (T::List(x), T::List(y)) => T::List(item(nested(x.data_type(), y.data_type())?)),
         (T::Struct(x), T::Struct(y)) => {
@@ -123,6 +154,14 @@ fn combine(a: DataType, b: DataType, narrow: bool) -> Option<DataType> {
         }
         _ => return None,
     })
+}
+
+/// Two different units of instants or durations.
+fn of_units(x: TimeUnit, y: TimeUnit, of: impl Fn(TimeUnit) -> DataType) -> DataType {
+    match x.max(y) {
+        TimeUnit::Nanosecond => exact_ticks(of(x.min(y))),
+        finer => of(finer),
+    }
 }
 
 /// Inside lists and documents integers were widened already, so that a mix with floats is always exact.
@@ -175,54 +214,4 @@ fn map_types(entries: &FieldRef) -> Option<(DataType, DataType)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use DataType as T;
-
-    use super::*;
-
-    #[test]
-    fn integers_and_decimals_keep_every_digit() {
-        assert_eq!(common_type(&T::Int32, &T::UInt32), Some(T::Int64));
-        assert_eq!(common_type(&T::Int64, &T::UInt64), Some(T::Decimal128(20, 0)));
-        assert_eq!(common_type(&T::Decimal128(38, 18), &T::Decimal128(10, 2)), Some(T::Decimal128(38, 18)));
-        assert_eq!(common_type(&T::Decimal128(38, 18), &T::Decimal128(38, 0)), Some(T::Decimal256(56, 18)));
-        assert_eq!(common_type(&T::Int64, &T::Decimal128(10, 4)), Some(T::Decimal128(23, 4)));
-        assert_eq!(common_type(&T::Decimal256(76, 76), &T::Decimal256(76, 0)), None);
-    }
-
-    #[test]
-    fn integers_against_floats_stay_exact() {
-        assert_eq!(common_type(&T::Int32, &T::Float64), Some(T::Float64));
-        assert_eq!(common_type(&T::Float32, &T::Int64), Some(exact_number()));
-        assert!(is_number(&exact_number()));
-        assert_eq!(common_type(&T::Float64, &T::Decimal128(38, 18)), Some(T::Float64));
-    }
-
-    #[test]
-    fn layouts_do_not_matter_and_kinds_do() {
-        let dictionary = T::Dictionary(Box::new(T::Int32), Box::new(T::LargeUtf8));
-        assert_eq!(common_type(&dictionary, &T::Utf8View), Some(T::Utf8));
-        assert_eq!(common_type(&T::Null, &T::Boolean), Some(T::Boolean));
-        let (zoned, naive) = (
-            T::Timestamp(TimeUnit::Millisecond, Some("Europe/Paris".into())),
-            T::Timestamp(TimeUnit::Nanosecond, None),
-        );
-        assert_eq!(common_type(&zoned, &naive), None);
-        assert_eq!(
-            common_type(&zoned, &T::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))),
-            Some(T::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
-        );
-        assert_eq!(common_type(&T::Date32, &T::Utf8), None);
-        assert_eq!(common_type(&T::Boolean, &T::Int64), None);
-    }
-
-    #[test]
-    fn documents_are_joined_by_field_name() {
-        let of = |fields: &[(&str, T)]| {
-            T::Struct(fields.iter().map(|(n, t)| Field::new(*n, t.clone(), true)).collect())
-        };
-        let common =
-            common_type(&of(&[("a", T::Int32), ("b", T::Utf8)]), &of(&[("b", T::Utf8View), ("a", T::Int64)]));
-        assert_eq!(common, Some(of(&[("a", T::Int64), ("b", T::Utf8)])));
-    }
-}
+mod tests;

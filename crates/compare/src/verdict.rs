@@ -20,7 +20,7 @@ pub(crate) enum Agreement {
 /// The verdict of a cell, from what the relations are to each other.
 pub(crate) fn decide(parts: &Parts, mut agreement: impl FnMut(usize, usize) -> Agreement) -> Verdict {
     use Agreement as A;
-    if parts.legacy_with == parts.legacy && parts.new_without == parts.new && is_plain(parts) {
+    if parts.is_plain() {
         return match agreement(parts.legacy, parts.new) {
             A::Equal => Verdict::Equal,
             A::Within => Verdict::WithinTolerance,
@@ -50,24 +50,16 @@ pub(crate) fn decide(parts: &Parts, mut agreement: impl FnMut(usize, usize) -> A
     }
 }
 
-/// Whether no change is declared, so that every difference is what U is.
-fn is_plain(parts: &Parts) -> bool {
-    parts.new_accepted == parts.new
-        && parts.new_approved == parts.new
-        && parts.legacy_accepted == parts.legacy
-        && parts.legacy_approved == parts.legacy
-}
-
-/// The kind of a difference between two values of a measure.
-pub(crate) fn difference_kind(legacy: Num, new: Num) -> &'static str {
+/// The kind of a difference between two values of a measure, where it is more than two numbers that differ.
+pub(crate) fn difference_kind(legacy: Num, new: Num) -> Option<&'static str> {
     match (legacy.class(), new.class()) {
-        (Class::Infinite { .. }, _) | (_, Class::Infinite { .. }) => "infinite",
-        (Class::Null, Class::NotANumber) => "null_vs_nan",
-        (Class::NotANumber, Class::Null) => "nan_vs_null",
-        (Class::Null, Class::Finite) => "null_vs_value",
-        (Class::Finite, Class::Null) => "value_vs_null",
-        (Class::NotANumber, Class::Finite) => "nan_vs_value",
-        (Class::Finite, Class::NotANumber) => "value_vs_nan",
-        _ => "value",
+        (Class::Infinite { .. }, _) | (_, Class::Infinite { .. }) => Some("infinite"),
+        (Class::Null, Class::NotANumber) => Some("null_vs_nan"),
+        (Class::NotANumber, Class::Null) => Some("nan_vs_null"),
+        (Class::Null, Class::Finite) => Some("null_vs_value"),
+        (Class::Finite, Class::Null) => Some("value_vs_null"),
+        (Class::NotANumber, Class::Finite) => Some("nan_vs_value"),
+        (Class::Finite, Class::NotANumber) => Some("value_vs_nan"),
+        _ => None,
     }
 }

@@ -25,13 +25,12 @@ fn empty_sides() {
     assert_eq!(both.comparison.columns[0].legacy_total.as_ref().unwrap().as_str(), "0");
     let one = diff(&none, &kv(&[("a", 2.0)]));
     assert_eq!((one.comparison.rows.only_new, one.comparison.rows.one_sided.unexplained), (1, 1));
-    assert_eq!(one.texts("column"), [Some("presence".to_owned()), Some("v".to_owned())]);
-    assert_eq!(one.numbers("difference"), [None, Some(2.0)]);
-    assert_eq!(one.numbers("legacy_value"), [None, Some(0.0)]);
+    assert_eq!(one.texts("dualrun_row"), [Some("only_new".to_owned())]);
+    assert_eq!((one.cell_numbers("v", "legacy"), one.cell_numbers("v", "new")), (vec![None], vec![Some(2.0)]));
     assert_eq!(one.comparison.columns[0].gross_difference.as_ref().unwrap().as_str(), "2");
     let other = diff(&kv(&[("a", 2.0)]), &none);
     assert_eq!(other.comparison.rows.only_legacy, 1);
-    assert_eq!(other.texts("side"), vec![Some("legacy".to_owned()); 2]);
+    assert_eq!(other.texts("dualrun_row"), [Some("only_legacy".to_owned())]);
 }
 
 #[test]
@@ -75,8 +74,9 @@ fn duplicates_are_ambiguous_on_either_side() {
             assert_eq!((rows.paired, found.counts("v")), (1, [1, 0, 0, 0, 0]));
             assert_eq!(found.comparison.columns[0].gross_difference.as_ref().unwrap().as_str(), gross);
             assert_eq!(found.comparison.columns[0].gross_unexplained.as_ref().unwrap().as_str(), gross);
-            assert_eq!(found.texts("kind"), [Some("ambiguous_key".to_owned())]);
-            assert_eq!(found.texts("legacy"), [Some(l.to_string())]);
+            assert_eq!(found.texts("dualrun_row"), [Some("ambiguous_key".to_owned())]);
+            assert_eq!(found.texts("dualrun_legacy_rows"), [Some(l.to_string())]);
+            assert_eq!(found.cell_texts("v", "verdict"), [None]);
         }
     }
 }
@@ -109,7 +109,7 @@ fn customers_come_worst_first_and_the_excluded_leave_all_counts() {
     let setup = Setup {
         key: &["customer", "k"],
         customer: Some("customer"),
-        options: Options { excluded, max_differences: Some(1) },
+        options: Options { excluded, max_differences: Some(1), ..Options::default() },
         ..Setup::default()
     };
     let found = setup.run(&[legacy, new]);

@@ -41,7 +41,8 @@ pub enum Rule {
     },
     /// Casts to a type; a value that does not fit fails the run.
     Cast {
-        /// `text`, `integer`, `float`, `decimal(p,s)`, `boolean`, `date` or `timestamp`.
+        /// `text`, `integer`, `float`, `decimal(p,s)`, `boolean`, `date` or `timestamp`. A number with a fraction is no
+        /// integer, an instant with a time of day no date.
         to: String,
     },
     /// Removes white space (also no-break and zero-width spaces) at both ends of a text.
@@ -59,6 +60,8 @@ pub enum Rule {
         /// The length to reach.
         width: u16,
     },
+    /// NUL characters in a text are removed: `PostgreSQL` cannot store them.
+    StripNul,
     /// An empty text becomes null.
     EmptyIsNull,
     /// Null becomes 0.
@@ -85,6 +88,8 @@ pub enum Rule {
         /// Digits behind the point.
         digits: u8,
     },
+    /// The order of the items of a list does not matter, how often each occurs does.
+    Multiset,
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ use crate::{
 };
 
 pub mod figures;
+pub mod hints;
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "dualrun.run/1";
@@ -200,6 +201,34 @@ pub struct ColumnReport {
     /// Offsetting errors hide behind a small net difference.
     #[serde(default)]
     pub offsetting: bool,
+    /// The cell that differs most; null where none lies beyond tolerance.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub largest: Option<LargestDifference>,
+}
+
+/// The cell of a column with the largest |new − legacy|; of an attribute, or where no cell has a finite difference,
+/// the one with the smallest key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LargestDifference {
+    /// The key of its row, in key order.
+    pub key: Vec<KeyPart>,
+    /// The legacy value as exact text; null for null and for a row that legacy lacks.
+    pub legacy: Option<String>,
+    /// The new value likewise.
+    pub new: Option<String>,
+    /// new − legacy; null for an attribute and where a side is not finite.
+    pub difference: Option<Figure>,
+    /// |new − legacy| / max(|new|, |legacy|); null likewise.
+    pub relative: Option<Figure>,
+}
+
+/// One column of a key with its value.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct KeyPart {
+    /// The name of the column.
+    pub column: String,
+    /// The value as text; null for null.
+    pub value: Option<String>,
 }
 
 /// One customer.
@@ -390,7 +419,7 @@ pub struct CheckReport {
 pub struct DifferencesReport {
     /// The Parquet file; null where nothing was stored.
     pub path: Option<String>,
-    /// Cells in the file.
+    /// Rows in the file: one a result row that differs.
     pub rows: u64,
     /// Whether a cap was asked for and reached.
     pub truncated: bool,

@@ -19,7 +19,7 @@ use dualrun_core::{
     },
 };
 use dualrun_explain::{
-    Cells, Declared, FactorTable, Neighbour, Replay, ReplayPlan, cells_from_differences,
+    CellReader, Cells, Declared, FactorTable, Neighbour, Replay, ReplayPlan,
     promise::{InForce, bridge, promised},
     split::SplitInput,
 };
@@ -242,7 +242,7 @@ impl<'a> Prepared<'a> {
     fn verdicts(&self, figures: &Figures, plan: &ReplayPlan) -> Result<Assessment, EngineError> {
         let failed = |source| failed(figures, source);
         let mut differences: Vec<RecordBatch> = Vec::new();
-        let options = Options { excluded: figures.excluded.clone(), max_differences: None };
+        let options = Options { excluded: figures.excluded.clone(), ..Options::default() };
         let relations: Vec<Relation<CompareError>> = if figures.nothing_comparable {
             plan.calculations.iter().map(|_| Box::new(std::iter::empty()) as Relation<CompareError>).collect()
         } else {
@@ -257,7 +257,7 @@ impl<'a> Prepared<'a> {
         self.find(figures, plan, &differences, &mut report)?;
         Ok(Assessment {
             report,
-            differences_schema: differences_schema(&self.common),
+            differences_schema: differences_schema(&self.common, &plan.parts),
             differences,
             customers,
         })
@@ -273,8 +273,12 @@ impl<'a> Prepared<'a> {
     ) -> Result<(), EngineError> {
         let explain = |source| EngineError::Explain { pipeline: figures.pipeline.id.to_string(), source };
         let spec = &self.common.spec;
-        let mut cells: Cells =
-            cells_from_differences(differences, &spec.key, spec.customer.as_deref()).map_err(explain)?;
+        let mut reader = CellReader::new(&spec.key, spec.customer.as_deref())
+            .attributes(figures.pipeline.result.attributes.keys().cloned());
+        for batch in differences {
+            reader.push(batch).map_err(explain)?;
+        }
+        let mut cells: Cells = reader.finish();
         report.findings = crate::rejected::take(&mut cells, &plan.changes, &figures.pipeline);
         if cells.cells.is_empty() {
             return Ok(());
@@ -331,7 +335,7 @@ pub(crate) fn report_of(comparison: &Comparison) -> RunReport {
     let mut report = blank_report(Outcome::Agrees);
     report.rows = comparison.rows;
     report.columns.clone_from(&comparison.columns);
-    report.customers_total = comparison.customers.len() as u64;
+    report.customers_total = comparison.customers_total;
     report.customers = comparison.customers.iter().take(WORST_CUSTOMERS).cloned().collect();
     report.differences.rows = comparison.differences;
     report.differences.truncated = comparison.truncated;

@@ -77,7 +77,7 @@ pub(crate) fn queries_only() -> SQLOptions {
 }
 
 /// Bytes of a text such as `512MiB`, `2GiB` or `1000000`.
-fn memory_size(text: &str) -> Option<usize> {
+pub fn memory_size(text: &str) -> Option<usize> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
     let factor: usize = match unit.trim() {

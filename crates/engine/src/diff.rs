@@ -2,24 +2,37 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use arrow::record_batch::RecordBatch;
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use dualrun_compare::{
-    Aligner, Common, CompareError, Options, Parts, Relation, common_for_diff, common_for_result, compare,
-    customers_batch, differences_schema,
+    Aligner, Common, CompareError, Options, common_for_diff, common_for_result, types::is_number,
 };
 use dualrun_core::{
-    Outcome, RunId, Tolerance, align::AlignRule, input::Side, result::ResultDecl, run::RunReport,
+    Outcome, RunId, Tolerance,
+    align::AlignRule,
+    input,
+    result::ResultDecl,
+    run::{RunReport, WORST_CUSTOMERS},
 };
-use dualrun_explain::cells_from_differences;
+use dualrun_explain::{CellReader, Cells};
 use dualrun_sources::{
-    Format, InputTable, exact_beside, read_relation, relation_format, without_credentials,
+    Format, InputTable, ParquetScan, exact_beside, open_scan, read_relation, relation_format,
+    without_credentials,
 };
+use dualrun_stream::{Compared, Request, Side, StreamError, Way, compare_sides};
 use uuid::Uuid;
+
+pub use dualrun_stream::{Limits, OutputFiles, Watch};
 
 use crate::{
     assess::{conformed, has_unexplained, one_sided_columns, report_of},
     error::EngineError,
 };
+
+/// Parquet with no more rows than this is read at once and sorted in memory.
+const SMALL_ROWS: u64 = 1 << 17;
+
+/// Rows of differences in which signatures are looked for.
+const HEAD_ROWS: u64 = 200_000;
 
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,6 +49,12 @@ pub struct DiffRequest {
     pub tolerance: Tolerance,
     /// The declared result and its normalisations, in place of key, customer and tolerance.
     pub declared: Option<Declared>,
+    /// Where differences and customers are written.
+    pub outputs: Option<OutputFiles>,
+    /// Write no more rows of differences than this.
+    pub max_differences: Option<u64>,
+    /// Threads, memory, spill folder.
+    pub limits: Limits,
 }
 
 /// What a mapping says of a result.
@@ -47,131 +66,257 @@ pub struct Declared {
     pub align: Vec<AlignRule>,
 }
 
-/// What was found.
-#[derive(Debug, Clone)]
-pub struct DiffAnswer {
-    /// The report.
-    pub report: RunReport,
-    /// All cells that differ.
-    pub differences: Vec<RecordBatch>,
-    /// The schema of the differences.
-    pub schema: arrow::datatypes::SchemaRef,
-    /// All customers, where a customer column was named.
-    pub customers: Option<RecordBatch>,
-}
-
 /// Compares two relations. Column types are checked before a row is compared.
 ///
 /// # Errors
-/// A relation that cannot be read, a key or customer column that is missing, types without a common lossless one.
-pub async fn diff(request: &DiffRequest, base: &Path) -> Result<DiffAnswer, EngineError> {
-    let [mut legacy, mut new] = read_both(request, base).await?;
+/// A relation that cannot be read, a key or customer column that is missing, types without a common lossless one, a file
+/// that cannot be written.
+pub async fn diff(
+    request: &DiffRequest,
+    base: &Path,
+    watch: Arc<dyn Watch + Send + Sync>,
+) -> Result<RunReport, EngineError> {
     let failed = |source| EngineError::Compare { pipeline: "diff".into(), source };
+    let sides = open_both(request, base).await?;
+    let rules = |side: input::Side, opened: &Opened| -> Result<Option<Aligner>, CompareError> {
+        let Some(declared) = &request.declared else { return Ok(None) };
+        Aligner::new(&declared.align, side, opened.schema()).map(Some)
+    };
+    let aligners = [
+        rules(input::Side::Legacy, &sides[0]).map_err(failed)?,
+        rules(input::Side::New, &sides[1]).map_err(failed)?,
+    ];
+    let schema = |n: usize| aligners[n].as_ref().map_or_else(|| sides[n].schema(), Aligner::schema);
+    let (legacy, new) = (schema(0), schema(1));
     let common = match &request.declared {
-        Some(declared) => {
-            align(&mut legacy, &declared.align, Side::Legacy).map_err(failed)?;
-            align(&mut new, &declared.align, Side::New).map_err(failed)?;
-            common_for_result(&legacy.schema, &new.schema, &declared.result).map_err(failed)?
-        }
+        Some(declared) => common_for_result(&legacy, &new, &declared.result),
         None => {
             let customer = request.customer.as_deref();
-            common_for_diff(&legacy.schema, &new.schema, &request.key, customer, request.tolerance)
-                .map_err(failed)?
+            common_for_diff(&legacy, &new, &request.key, customer, request.tolerance)
         }
-    };
-    let customer = common.spec.customer.clone();
-    let mut differences: Vec<RecordBatch> = Vec::new();
-    let mut relations: Vec<Relation<CompareError>> = Vec::new();
-    for table in [&legacy, &new] {
-        let sorted = conformed(&table.batches, &common).map_err(failed)?;
-        relations.push(Box::new(sorted.into_iter().map(Ok)));
     }
-    let comparison =
-        compare(&common, Parts::PLAIN, relations, &Options::default(), &mut differences).map_err(failed)?;
-    let customers =
-        customer.as_ref().map(|_| customers_batch(&comparison.customers)).transpose().map_err(failed)?;
-    let mut report = report_of(&comparison);
+    .map_err(failed)?;
+    let mut notes = Vec::new();
+    for (name, opened) in ["legacy", "new"].into_iter().zip(&sides) {
+        notes.extend(opened.notes(name));
+    }
+    let scans: Vec<(input::Side, ParquetScan)> = input::Side::BOTH
+        .into_iter()
+        .zip(&sides)
+        .filter_map(|(side, opened)| Some((side, opened.scan()?.clone())))
+        .collect();
+    let names = [request.legacy.clone(), request.new.clone()];
+    let options = Options {
+        max_differences: request.max_differences,
+        worst_customers: Some(WORST_CUSTOMERS),
+        ..Options::default()
+    };
+    let (task_common, outputs, limits) = (common.clone(), request.outputs.clone(), request.limits.clone());
+    let compared = tokio::task::spawn_blocking(move || {
+        let [legacy, new] = sides;
+        let [legacy_rules, new_rules] = aligners;
+        let legacy = legacy.side(input::Side::Legacy, legacy_rules, &task_common)?;
+        let new = new.side(input::Side::New, new_rules, &task_common)?;
+        let runtime = tokio::runtime::Handle::current();
+        let confirm = || {
+            let mut scans = scans.iter();
+            scans.try_for_each(|(side, scan)| {
+                runtime.block_on(scan.verify()).map_err(|source| StreamError::Read { side: *side, source })
+            })
+        };
+        let wanted = Request {
+            common: &task_common,
+            options: &options,
+            outputs: outputs.as_ref(),
+            head: HEAD_ROWS,
+            limits: &limits,
+            watch: &*watch,
+            confirm: &confirm,
+        };
+        compare_sides(&legacy, &new, &wanted).map_err(|error| failed_stream(error, &names))
+    })
+    .await
+    .map_err(|_| EngineError::Cancelled)??;
+    let mut report = report_of(&compared.comparison);
     report.run_id = RunId(Uuid::now_v7()).to_string();
     // A mapping says which columns stand on one side on purpose; without one every such column is a difference.
     let one_sided = request.declared.is_none() && one_sided_columns(&report) > 0;
     if has_unexplained(&report.rows) || one_sided {
         report.outcome = Outcome::Differs;
     }
-    if customer.is_none() {
-        report.customers.clear();
+    if let Some(outputs) = &request.outputs {
+        report.differences.path = Some(outputs.differences.display().to_string());
+        report.customers_path = outputs.customers.as_ref().map(|path| path.display().to_string());
     }
-    for (side, table) in [("legacy", &legacy), ("new", &new)] {
-        for misfit in &table.report.misfits {
-            report.notes.push(format!(
-                "{} {side} values of {} are {} instead of {}, first in {}",
-                misfit.count, misfit.field, misfit.found, misfit.expected, misfit.first_file
-            ));
+    report.notes.extend(notes);
+    if let Way::Partitioned { spilled } = compared.way
+        && spilled > 0
+    {
+        report.notes.push(format!(
+            "the sides are not sorted by the key: {} MB went through the spill folder",
+            spilled.div_ceil(1_000_000)
+        ));
+    }
+    name_findings(&common, &compared, &mut report)?;
+    Ok(report)
+}
+
+/// An error of a side names its relation.
+fn failed_stream(error: StreamError, names: &[String; 2]) -> EngineError {
+    match error {
+        StreamError::Read { side, source } => {
+            unreadable(&names[usize::from(side == input::Side::New)], source)
+        }
+        StreamError::Compare(source) => EngineError::Compare { pipeline: "diff".into(), source },
+        other => EngineError::Stream(other),
+    }
+}
+
+/// A side as it was opened.
+enum Opened {
+    Scan(ParquetScan),
+    Table(InputTable),
+}
+
+impl Opened {
+    fn schema(&self) -> SchemaRef {
+        match self {
+            Self::Scan(scan) => Arc::clone(scan.schema()),
+            Self::Table(table) => Arc::clone(&table.schema),
         }
     }
-    name_findings(&common, &differences, &mut report)?;
-    Ok(DiffAnswer { report, differences, schema: differences_schema(&common), customers })
+
+    fn scan(&self) -> Option<&ParquetScan> {
+        match self {
+            Self::Scan(scan) => Some(scan),
+            Self::Table(_) => None,
+        }
+    }
+
+    /// What did not fit while it was read.
+    fn notes(&self, side: &str) -> Vec<String> {
+        let Self::Table(table) = self else { return Vec::new() };
+        let misfits = table.report.misfits.iter();
+        misfits
+            .map(|misfit| {
+                format!(
+                    "{} {side} values of {} are {} instead of {}, first in {}",
+                    misfit.count, misfit.field, misfit.found, misfit.expected, misfit.first_file
+                )
+            })
+            .collect()
+    }
+
+    /// Rows for the comparison; those of a table are normalised and sorted.
+    fn side(self, side: input::Side, aligner: Option<Aligner>, common: &Common) -> Result<Side, EngineError> {
+        let failed = |source| EngineError::Compare { pipeline: "diff".into(), source };
+        match self {
+            Self::Scan(scan) => Ok(Side::scan(side, scan, aligner)),
+            Self::Table(mut table) => {
+                if let Some(aligner) = aligner {
+                    for batch in &mut table.batches {
+                        *batch = aligner.apply(batch).map_err(failed)?;
+                    }
+                }
+                let sorted = conformed(&table.batches, common).map_err(failed)?;
+                Ok(Side::memory(side, Arc::clone(&common.schema), sorted))
+            }
+        }
+    }
 }
 
 fn key(request: &DiffRequest) -> Vec<String> {
     request.declared.as_ref().map_or_else(|| request.key.clone(), |declared| declared.result.grain.clone())
 }
 
-/// Normalises a relation by the rules of its side.
-fn align(table: &mut InputTable, rules: &[AlignRule], side: Side) -> Result<(), CompareError> {
-    let aligner = Aligner::new(rules, side, Arc::clone(&table.schema))?;
-    for batch in &mut table.batches {
-        *batch = aligner.apply(batch)?;
-    }
-    table.schema = aligner.schema();
-    Ok(())
-}
-
-fn name_findings(
-    common: &Common,
-    differences: &[RecordBatch],
-    report: &mut RunReport,
-) -> Result<(), EngineError> {
+fn name_findings(common: &Common, compared: &Compared, report: &mut RunReport) -> Result<(), EngineError> {
     let explain = |source| EngineError::Explain { pipeline: "diff".into(), source };
     let spec = &common.spec;
-    let cells = cells_from_differences(differences, &spec.key, spec.customer.as_deref()).map_err(explain)?;
+    let numeric =
+        |name: &String| common.schema.field_with_name(name).is_ok_and(|field| is_number(field.data_type()));
+    let attributes = spec.columns.iter().filter(|c| c.kind == dualrun_compare::CompareKind::Attribute);
+    let mut reader = CellReader::new(&spec.key, spec.customer.as_deref())
+        .attributes(attributes.map(|c| c.name.clone()).filter(numeric));
+    for batch in &compared.head {
+        reader.push(batch).map_err(explain)?;
+    }
+    let mut cells: Cells = reader.finish();
+    cells.total = cells.total.max(unexplained_cells(report));
     report.findings = dualrun_explain::findings(&cells, &dualrun_explain::Context::default());
     Ok(())
 }
 
+/// How many cells, presences and keys are unexplained, at least.
+fn unexplained_cells(report: &RunReport) -> u64 {
+    let measures = report.columns.iter().filter(|c| c.legacy_total.is_some()).count() as u64;
+    let cells: u64 = report.columns.iter().map(|c| c.verdicts.unexplained).sum();
+    cells + report.rows.one_sided.unexplained * (1 + measures)
+}
+
 /// CSV has no types of its own: it takes those of the other side. Of two CSV files both are inferred, keys as text.
-async fn read_both(request: &DiffRequest, base: &Path) -> Result<[InputTable; 2], EngineError> {
+/// Parquet is opened, and read when it is compared.
+async fn open_both(request: &DiffRequest, base: &Path) -> Result<[Opened; 2], EngineError> {
     let names = [&request.legacy, &request.new];
-    let failed =
-        |relation: &String, source| EngineError::Relation { relation: without_credentials(relation), source };
     let options = BTreeMap::new();
-    let mut csv = [false, false];
-    for (flag, name) in csv.iter_mut().zip(names) {
-        let format = relation_format(name, base, &options).await.map_err(|source| failed(name, source))?;
-        *flag = format == Format::Csv;
+    let mut formats = [Format::Parquet; 2];
+    for (format, name) in formats.iter_mut().zip(names) {
+        *format = relation_format(name, base, &options).await.map_err(|source| unreadable(name, source))?;
     }
-    let text = if csv == [true, true] { key(request) } else { Vec::new() };
-    let one = async |n: usize, hint: Option<&arrow::datatypes::Schema>| {
-        let name = names[n];
-        read_relation(name, base, &options, hint, &text).await.map_err(|source| failed(name, source))
+    let text = if formats == [Format::Csv; 2] { key(request) } else { Vec::new() };
+    let read = async |n: usize, hint: Option<&Schema>| -> Result<Opened, EngineError> {
+        let failed = |source| unreadable(names[n], source);
+        if formats[n] == Format::Parquet
+            && let Some(scan) = open_scan(names[n], base, &options).await.map_err(failed)?
+            && scan.rows() > SMALL_ROWS
+        {
+            return Ok(Opened::Scan(scan));
+        }
+        let table = read_relation(names[n], base, &options, hint, &text).await.map_err(failed)?;
+        Ok(Opened::Table(table))
     };
-    let [mut legacy, mut new] = match csv {
-        [true, false] => {
-            let new = one(1, None).await?;
-            let legacy = one(0, Some(&new.schema)).await?;
+    let [mut legacy, mut new] = match formats {
+        [Format::Csv, other] if other != Format::Csv => {
+            let new = read(1, None).await?;
+            let legacy = read(0, Some(&new.schema())).await?;
             [legacy, new]
         }
-        [false, true] => {
-            let legacy = one(0, None).await?;
-            let new = one(1, Some(&legacy.schema)).await?;
+        [other, Format::Csv] if other != Format::Csv => {
+            let legacy = read(0, None).await?;
+            let new = read(1, Some(&legacy.schema())).await?;
             [legacy, new]
         }
-        _ => [one(0, None).await?, one(1, None).await?],
+        _ => [read(0, None).await?, read(1, None).await?],
     };
-    for (n, source) in [
-        (0, exact_beside(&mut legacy, &new.report.exact_numbers)),
-        (1, exact_beside(&mut new, &legacy.report.exact_numbers)),
-    ] {
-        source.map_err(|source| failed(names[n], source))?;
-    }
+    let exact = |opened: &Opened| match opened {
+        Opened::Table(table) => table.report.exact_numbers.clone(),
+        Opened::Scan(_) => Vec::new(),
+    };
+    let (of_legacy, of_new) = (exact(&legacy), exact(&new));
+    beside(&mut legacy, &of_new, names[0], base).await?;
+    beside(&mut new, &of_legacy, names[1], base).await?;
     Ok([legacy, new])
+}
+
+/// Makes decimals of floats that stand beside exact numbers of the other side. They need all values, so that Parquet is
+/// read into memory for it.
+async fn beside(opened: &mut Opened, exact: &[String], name: &str, base: &Path) -> Result<(), EngineError> {
+    let failed = |source| unreadable(name, source);
+    let schema = opened.schema();
+    let is_float =
+        |column: &String| schema.field_with_name(column).is_ok_and(|f| f.data_type() == &DataType::Float64);
+    if !exact.iter().any(is_float) {
+        return Ok(());
+    }
+    if let Opened::Scan(_) = opened {
+        *opened =
+            Opened::Table(read_relation(name, base, &BTreeMap::new(), None, &[]).await.map_err(failed)?);
+    }
+    match opened {
+        Opened::Table(table) => exact_beside(table, exact).map_err(failed),
+        Opened::Scan(_) => Ok(()),
+    }
+}
+
+fn unreadable(relation: &str, source: dualrun_sources::SourceError) -> EngineError {
+    EngineError::Relation { relation: without_credentials(relation), source }
 }

@@ -168,6 +168,9 @@ pub enum EngineError {
     /// A figure of a report does not add up: a defect of dualrun, never of the data.
     #[error("the run does not conserve its rows: {0}")]
     NotConserved(String),
+    /// Relations of any size could not be compared.
+    #[error("the comparison failed")]
+    Stream(#[source] dualrun_stream::StreamError),
     /// A task of the runtime ended without an answer.
     #[error("a task was cancelled")]
     Cancelled,
@@ -179,6 +182,7 @@ impl EngineError {
         match self {
             Self::Input { source, .. } | Self::Relation { source, .. } => source.exit_code(),
             Self::Compare { source, .. } => source.exit_code(),
+            Self::Stream(source) => source.exit_code(),
             Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::NotConserved(_) | Self::Cancelled => {
                 ExitCode::Infrastructure
@@ -207,6 +211,7 @@ impl EngineError {
     pub fn retryable(&self) -> bool {
         match self {
             Self::Input { source, .. } | Self::Relation { source, .. } => source.retryable(),
+            Self::Stream(source) => source.retryable(),
             Self::State(source) => source.retryable(),
             Self::Evidence { .. } | Self::Cancelled => true,
             _ => false,
@@ -218,6 +223,7 @@ impl EngineError {
         match self {
             Self::Input { source, .. } | Self::Relation { source, .. } => source.hint(),
             Self::Compare { source, .. } => source.hint(),
+            Self::Stream(source) => source.hint(),
             Self::State(source) => source.hint(),
             Self::Tracker(source) => source.hint(),
             Self::Explain { source, .. } => source.hint(),
@@ -259,7 +265,9 @@ impl EngineError {
         match self {
             Self::Input { .. } | Self::Relation { .. } | Self::Fence { .. } => "fence",
             Self::Model { .. } | Self::Calculate { .. } | Self::Check { .. } | Self::Limits(_) => "calculate",
-            Self::PeriodColumn { .. } | Self::Compare { .. } | Self::NotConserved(_) => "compare",
+            Self::PeriodColumn { .. } | Self::Compare { .. } | Self::Stream(_) | Self::NotConserved(_) => {
+                "compare"
+            }
             Self::Explain { .. } | Self::Condition { .. } | Self::MissingReplay { .. } => "explain",
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
             _ => "plan",

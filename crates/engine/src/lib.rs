@@ -30,7 +30,7 @@ mod surroundings;
 pub mod validate;
 
 pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};
-pub use diff::{DiffAnswer, DiffRequest, diff};
+pub use diff::{DiffRequest, diff};
 pub use error::EngineError;
 pub use night::{NightRequest, nightly};
 pub use progress::{Progress, Silent, Step};

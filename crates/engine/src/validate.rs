@@ -127,6 +127,7 @@ fn mistake(pipeline: &Pipeline, error: EngineError) -> Mistake {
     let (file, column) = match &error {
         EngineError::Model { file, .. } => (file.into(), None),
         EngineError::Compare { source: CompareError::MissingColumn { column, .. }, .. }
+        | EngineError::Compare { source: CompareError::ColumnCase { column, .. }, .. }
         | EngineError::Fence { source: CompareError::MissingColumn { column, .. }, .. } => {
             (pipeline.file.clone(), Some(column.clone()))
         }

@@ -51,6 +51,14 @@ fn base() -> Value {
         "differences": {"path": null, "rows": 0, "truncated": false}})
 }
 
+/// The cell of a column that differs most.
+fn largest(key: &[(&str, Option<&str>)], values: [Option<&str>; 4]) -> Value {
+    let key: Vec<Value> =
+        key.iter().map(|(column, value)| json!({"column": column, "value": value})).collect();
+    let [legacy, new, difference, relative] = values;
+    json!({"key": key, "legacy": legacy, "new": new, "difference": difference, "relative": relative})
+}
+
 /// 18 240 rows that agree, a few within tolerance.
 pub(crate) fn agreeing() -> RunReport {
     report(with(
@@ -76,6 +84,18 @@ pub(crate) fn differing() -> RunReport {
         json!({"change": change, "column": column, "effect": effect, "relative": relative, "cells": 3120, "rows": 0,
             "approved": approved, "promise": promise})
     };
+    let tablet = largest(
+        &[("customer", Some("northwind")), ("day", Some("2025-03-04")), ("page", Some("/checkout"))],
+        [Some("0.299909"), Some("299.909"), Some("299.609091"), Some("0.999")],
+    );
+    let phone = largest(
+        &[("customer", None), ("day", Some("2025-03-04")), ("page", None)],
+        [Some("40323.125"), Some("40321.875"), Some("-1.25"), Some("0.000031")],
+    );
+    let moved = largest(
+        &[("customer", Some("initech")), ("day", Some("2025-03-04")), ("page", Some("/"))],
+        [Some("FR "), Some("FR"), None, None],
+    );
     report(with(
         base(),
         json!({
@@ -87,7 +107,7 @@ pub(crate) fn differing() -> RunReport {
                 column(json!({"name": "co2e_kg", "unit": "kgCO2e", "equal": 12041, "within_tolerance": 19,
                     "explained": 3120, "pending": 2810, "unexplained": 240, "legacy_total": "709.5513345",
                     "new_total": "884.0251102", "net_difference": "174.4737757", "gross_difference": "391.7",
-                    "gross_unexplained": "303.91", "max_relative": "0.999"})),
+                    "gross_unexplained": "303.91", "max_relative": "0.999", "largest": tablet})),
                 column(json!({"name": "energy_kwh", "equal": 18230, "legacy_total": "12904.25", "new_total": "12904.25",
                     "net_difference": "0", "gross_difference": "12.5", "gross_unexplained": "0", "max_relative": "0",
                     "not_finite": 1, "offsetting": true})),
@@ -96,12 +116,15 @@ pub(crate) fn differing() -> RunReport {
             "customers": [
                 {"customer": "northwind", "verdict": "unexplained", "rows": rows(json!({"legacy": 240, "new": 240})),
                  "columns": [column(json!({"name": "co2e_kg", "unexplained": 240, "net_difference": "299.61",
-                    "max_relative": "0.999"}))]},
+                    "max_relative": "0.999", "largest": tablet}))]},
+                {"customer": "initech", "verdict": "unexplained", "rows": rows(json!({"legacy": 77, "new": 77})),
+                 "columns": [column(json!({"name": "co2e_kg", "equal": 77, "net_difference": "0", "max_relative": "0"})),
+                    column(json!({"name": "country", "kind": "attribute", "unexplained": 1, "largest": moved}))]},
                 {"customer": "Globex \u{1b}[31m GmbH", "verdict": "not_comparable",
                  "rows": rows(json!({"legacy": 410, "new": 398})), "columns": []},
                 {"customer": null, "verdict": "pending", "rows": rows(json!({"legacy": 12, "new": 12})),
                  "columns": [column(json!({"name": "co2e_kg", "pending": 12, "net_difference": "-1.25",
-                    "max_relative": "0.000031"}))]},
+                    "max_relative": "0.000031", "largest": phone}))]},
             ],
             "customers_total": 42,
             "inputs": [
@@ -129,7 +152,7 @@ pub(crate) fn differing() -> RunReport {
             "checks": [{"name": "no negative emissions", "side": "new", "passed": false, "count": 4},
                 {"name": "every country has a factor", "side": "new", "passed": true, "count": 0}],
             "differences": {"path": "s3://dualrun/runs/pipeline=web-page-views/period=2025-03-04/differences.parquet",
-                "rows": 6190, "truncated": false},
+                "rows": 6191, "truncated": false},
             "notes": ["1 row of the new side lies outside of the period and was left out"],
         }),
     ))
@@ -159,5 +182,39 @@ pub(crate) fn one_sided() -> RunReport {
             column(json!({"name": "pue", "kind": "new_only"})),
             column(json!({"name": "wue", "kind": "new_only"})),
         ]}),
+    ))
+}
+
+/// Two files whose differences were stored up to a cap, with a long key and with values that only their last digits
+/// tell apart.
+pub(crate) fn without_customers() -> RunReport {
+    let path = "/services/green-it/catalogue/hardware/servers/rack/2u/configuration/eu-west-3/par-02";
+    let key = [("account", Some("4711")), ("path", Some(path)), ("metered_at", Some("2025-03-30T01:00:00Z"))];
+    let digit = [
+        Some("12345678901234567890.123456789012345678"),
+        Some("12345678901234567890.123456789012345679"),
+        Some("0.000000000000000001"),
+        Some("0.000000000000000000000000000000000000081"),
+    ];
+    report(with(
+        base(),
+        json!({"pipeline": null, "period": null, "as_of": null, "outcome": "differs",
+        "rows": rows(json!({"legacy": 90310, "new": 90309, "paired": 90300, "equal": 50300, "unexplained": 40000,
+            "only_legacy": 7, "only_new": 8, "ambiguous_key": {"legacy": 3, "new": 1},
+            "one_sided": {"explained": 0, "pending": 0, "unexplained": 15}})),
+        "columns": [
+            column(json!({"name": "kwh", "equal": 50300, "unexplained": 40000, "legacy_total": "12345678901234567890.5",
+                "new_total": "12345678901234567890.6", "net_difference": "0.1", "gross_difference": "0.1",
+                "gross_unexplained": "0.1", "max_relative": "0.000000000000000000000000000000000000081",
+                "largest": largest(&key, digit)})),
+            column(json!({"name": "litres", "equal": 90300, "legacy_total": "7", "new_total": "0", "net_difference": "-7",
+                "gross_difference": "7", "gross_unexplained": "7", "max_relative": "1",
+                "largest": largest(&key, [Some("7"), None, Some("-7"), Some("1")])})),
+            column(json!({"name": "source", "kind": "attribute", "equal": 90299, "unexplained": 1,
+                "largest": largest(&key, [Some(""), Some("grid, residual\nmix"), None, None])})),
+            column(json!({"name": "pue", "equal": 90300, "legacy_total": "1", "new_total": "1", "net_difference": "0",
+                "gross_difference": "0", "gross_unexplained": "0", "max_relative": "0"})),
+        ],
+        "differences": {"path": "differences.parquet", "rows": 1000, "truncated": true}}),
     ))
 }

@@ -1,6 +1,7 @@
 //! Text for a terminal, in lines of at most 100 columns where words allow.
 
 mod explain;
+mod largest;
 mod night;
 mod numbers;
 mod parts;

@@ -25,6 +25,8 @@ use crate::{
 pub(crate) struct Columns {
     fields: Vec<FieldColumn>,
     index: HashMap<String, usize>,
+    /// The column that the n-th field of the last documents went to: most documents have their fields in one order.
+    order: Vec<usize>,
     rows: usize,
 }
 
@@ -88,16 +90,20 @@ impl Columns {
             })
             .collect();
         let index = fields.iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
-        Self { fields, index, rows: 0 }
+        Self { fields, index, order: Vec::new(), rows: 0 }
     }
 
     /// Appends a document. Of a field that occurs twice the last value counts.
     pub(crate) fn append_document(&mut self, document: &RawDocument, misfits: &mut Misfits) {
         let mut values: Vec<Option<Value<'_>>> = vec![None; self.fields.len()];
         let mut flags: Vec<(usize, bool)> = Vec::new();
-        for (name, value) in document.into_iter().flatten() {
-            if let Some(i) = self.index.get(name.as_str()) {
-                values[*i] = Some(Value::Bson(value));
+        for (place, entry) in document.into_iter().enumerate() {
+            let Ok((name, value)) = entry else {
+                misfits.damaged();
+                continue;
+            };
+            if let Some(i) = self.find(place, name.as_str()) {
+                values[i] = Some(Value::Bson(value));
             } else if let RawBsonRef::Boolean(flag) = value
                 && let Some(i) = self.flag(name.as_str())
             {
@@ -148,6 +154,22 @@ impl Columns {
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// The column of a field, the n-th one of its document.
+    fn find(&mut self, place: usize, name: &str) -> Option<usize> {
+        if let Some(i) = self.order.get(place)
+            && self.fields.get(*i).is_some_and(|field| field.name == name)
+        {
+            return Some(*i);
+        }
+        let i = *self.index.get(name)?;
+        // A document of many fields without a column is not worth a long list.
+        if place < 2 * self.fields.len() {
+            self.order.resize(self.order.len().max(place + 1), usize::MAX);
+            self.order[place] = i;
+        }
+        Some(i)
     }
 
     fn flag(&self, name: &str) -> Option<usize> {
@@ -248,10 +270,13 @@ impl ListColumn {
             None | Some((_, Form::Null)) => self.validity.append_null(),
             Some((value, Form::List)) => {
                 self.validity.append_non_null();
-                value.elements(|element| {
+                let whole = value.elements(|element| {
                     self.element.append(Some(element), misfits);
                     count += 1;
                 });
+                if !whole {
+                    misfits.damaged();
+                }
             }
             Some((single, _)) => {
                 self.validity.append_non_null();

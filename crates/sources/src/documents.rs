@@ -22,7 +22,7 @@ pub(crate) const BATCH_ROWS: usize = 8192;
 
 /// Bytes of documents in a record batch, so that the text of one column stays far from the 2 GiB that an Arrow
 /// array of text can hold.
-const BATCH_BYTES: usize = 64 << 20;
+pub(crate) const BATCH_BYTES: usize = 64 << 20;
 
 /// Documents of one file with the place of each.
 pub(crate) struct DocumentFile<'a> {
@@ -83,4 +83,31 @@ pub(crate) fn build(
         batches.push(columns.finish(&schema)?);
     }
     Ok((schema, batches))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::{array::AsArray, datatypes::Int64Type};
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn the_order_of_fields_does_not_matter() {
+        let documents = [
+            doc! {"a": 1, "b": 2, "c": 3},
+            doc! {"c": 6, "b": 5, "a": 4},
+            doc! {"x": 0, "a": 7, "c": 9},
+            doc! {"b": 11},
+            doc! {"a": 13, "b": 14, "c": 15},
+        ];
+        let (_, batches, _) = to_batches(&documents, &Shape::default()).unwrap();
+        let column = |name: &str| {
+            let column = batches[0].column_by_name(name).unwrap();
+            column.as_primitive::<Int64Type>().iter().collect::<Vec<_>>()
+        };
+        assert_eq!(column("a"), [Some(1), Some(4), Some(7), None, Some(13)]);
+        assert_eq!(column("b"), [Some(2), Some(5), None, Some(11), Some(14)]);
+        assert_eq!(column("c"), [Some(3), Some(6), Some(9), None, Some(15)]);
+    }
 }

@@ -2,6 +2,8 @@
 
 use dualrun_core::ExitCode;
 
+use crate::{mongo::MongoFault, postgres::PostgresError};
+
 /// An open table format that must not be read as plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TableKind {
@@ -61,6 +63,12 @@ pub enum SourceError {
         /// What is wrong there.
         what: String,
     },
+    /// A file that is not the one that was opened any more.
+    #[error("{file}: changed while it was read")]
+    Changed {
+        /// The file.
+        file: String,
+    },
     /// A line of text that is not what the format asks for.
     #[error("{file}: line {line}: {what}")]
     BadLine {
@@ -103,6 +111,17 @@ pub enum SourceError {
         /// The files, relative to the folder; the first ten.
         files: Vec<String>,
     },
+    /// A PostgreSQL server, or the way to it, did not give what was asked for.
+    #[error(transparent)]
+    Postgres(Box<PostgresError>),
+    /// A MongoDB server did not give what was asked for.
+    #[error("{place}: {fault}")]
+    Mongo {
+        /// Server, database and collection, without user and password.
+        place: String,
+        /// What went wrong.
+        fault: MongoFault,
+    },
     /// A location, an option or a field rule that cannot be used.
     #[error("{0}")]
     Config(String),
@@ -124,6 +143,7 @@ impl SourceError {
                 _ => "the store may be down or out of reach; a retry may help".to_owned(),
             },
             Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
+            Self::Changed { .. } => "run it again when nobody writes there".to_owned(),
             Self::BadLine { .. } => return None,
             Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
             Self::UnknownFormat { .. } => {
@@ -133,6 +153,8 @@ impl SourceError {
                 "plain files of such a table hold deleted and replaced rows too; export it to a Parquet folder".to_owned()
             }
             Self::StrayFiles { .. } => "name one file, or keep one format in the folder".to_owned(),
+            Self::Postgres(error) => return error.hint(),
+            Self::Mongo { fault, .. } => return fault.hint(),
             Self::Config(_) => return None,
         })
     }
@@ -146,6 +168,9 @@ impl SourceError {
                     object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
                 )
             }
+            Self::Changed { .. } => true,
+            Self::Postgres(error) => error.retryable(),
+            Self::Mongo { fault, .. } => fault.retryable(),
             _ => false,
         }
     }
@@ -153,9 +178,11 @@ impl SourceError {
     /// What the process answers: infrastructure where something is absent or out of reach, usage otherwise.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotFound { .. } | Self::EmptyFolder { .. } | Self::Access { .. } => {
+            Self::NotFound { .. } | Self::EmptyFolder { .. } | Self::Access { .. } | Self::Changed { .. } => {
                 ExitCode::Infrastructure
             }
+            Self::Postgres(error) => error.exit_code(),
+            Self::Mongo { fault, .. } => fault.exit_code(),
             _ => ExitCode::Usage,
         }
     }
@@ -165,6 +192,10 @@ impl SourceError {
             object_store::Error::NotFound { .. } => Self::NotFound { path: path.into() },
             source => Self::Access { path: path.into(), source: Box::new(source) },
         }
+    }
+
+    pub(crate) fn mongo(place: &str, fault: MongoFault) -> Self {
+        Self::Mongo { place: place.to_owned(), fault }
     }
 
     pub(crate) fn corrupt(file: &str, offset: u64, what: impl Into<String>) -> Self {

@@ -328,6 +328,25 @@ fn document(declared: &Declared, seen: Option<&Seen>, path: &str) -> Result<Ty, 
 }
 
 impl Seen {
+    /// The same without the fields of documents that are not declared where any is.
+    pub(crate) fn only(&self, declared: &Declared) -> Self {
+        let mut only = self.clone();
+        // A document that is no list counts as a list of one.
+        let inner = declared.element.as_deref().unwrap_or(declared);
+        if let Some(fields) = only.fields.as_mut().filter(|_| !inner.fields.is_empty()) {
+            fields.retain(|name, _| inner.fields.contains_key(name));
+            for (name, seen) in fields {
+                if let Some(declared) = inner.fields.get(name) {
+                    *seen = seen.only(declared);
+                }
+            }
+        }
+        if let (Some(element), Some(declared)) = (&mut only.element, &declared.element) {
+            **element = element.only(declared);
+        }
+        only
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.scalars |= other.scalars;
         self.width = (self.width.0.max(other.width.0), self.width.1.max(other.width.1));

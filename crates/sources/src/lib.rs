@@ -6,6 +6,8 @@
 //! document and a Parquet row with the same facts become the same row. What does not fit a rule becomes null
 //! and is counted in the [`ReadReport`].
 //!
+//! A PostgreSQL server is read by [`postgres`].
+//!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
 mod beside;
@@ -16,16 +18,20 @@ pub mod documents;
 mod ejson;
 mod error;
 mod format;
+mod gentle;
 mod infer;
 mod instant;
 mod location;
 mod misfit;
+pub mod mongo;
 mod number;
 mod parquet_file;
+pub mod postgres;
 mod read;
 mod relation;
 mod rules;
 mod scalar;
+mod scan;
 mod select;
 mod table;
 mod typed;
@@ -35,10 +41,12 @@ mod value;
 pub use beside::exact_beside;
 pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
+pub use gentle::{Pace, PaceOptions};
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use read::{Request, read};
 pub use relation::{read_relation, relation_format};
+pub use scan::{Fetched, Group, ParquetScan, ScanReader, open_scan, open_scan_file};
 pub use select::FileSelection;
 pub use table::{FileReport, InputTable, ReadReport};
 

@@ -16,7 +16,7 @@ pub struct Misfit {
     /// The file of the first.
     pub first_file: String,
     /// Where the first stands: the byte offset of its document in the decompressed BSON, the line of JSON and CSV
-    /// (from 1), the row of Parquet (from 0).
+    /// (from 1), the row of Parquet (from 0), the number of the document of a live collection (from 0).
     pub first_offset: u64,
 }
 
@@ -36,6 +36,7 @@ pub(crate) struct Misfits {
     offset: u64,
     row_counted: bool,
     rows: u64,
+    damaged: bool,
 }
 
 impl Misfits {
@@ -55,6 +56,16 @@ impl Misfits {
             .entry((field.to_owned(), expected.to_owned(), found))
             .or_insert_with(|| First { count: 0, file: Arc::clone(&self.file), offset: self.offset })
             .count += 1;
+    }
+
+    /// The bytes of the row are not what they should be.
+    pub(crate) fn damaged(&mut self) {
+        self.damaged = true;
+    }
+
+    /// Whether the bytes of some row were not what they should be.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged
     }
 
     /// The misfits by field, and the number of rows that have any.

@@ -60,7 +60,8 @@ pub async fn relation_format(
     Ok(locate(text, base, options).await?.2)
 }
 
-async fn locate(
+/// The files of a relation, without those beside them, and their one format.
+pub(crate) async fn locate(
     text: &str,
     base: &Path,
     options: &BTreeMap<String, String>,

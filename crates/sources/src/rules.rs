@@ -48,6 +48,24 @@ impl Declared {
     }
 }
 
+impl Declared {
+    /// Whether the type is known without looking at a value. The fields of a document are known only where no other
+    /// than the declared ones count (`only_declared`).
+    pub(crate) fn typed(&self, only_declared: bool) -> bool {
+        let field = self.rules.as_ref().map(|r| r.field);
+        match (field, &self.element) {
+            (None | Some(FieldType::List), Some(element)) => element.typed(only_declared),
+            (Some(FieldType::List), None) => false,
+            (None | Some(FieldType::Document), _) => {
+                only_declared
+                    && !self.fields.is_empty()
+                    && self.fields.values().all(|f| f.typed(only_declared))
+            }
+            _ => true,
+        }
+    }
+}
+
 /// The type of a column.
 #[derive(Debug, Clone)]
 pub(crate) enum Ty {

@@ -1,11 +1,8 @@
 //! What was read: batches, and what is said of them.
 
-use std::sync::Arc;
-
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
-use datafusion::{catalog::TableProvider, datasource::MemTable};
 
-use crate::{Misfit, SourceError};
+use crate::Misfit;
 
 /// An input in memory.
 #[derive(Debug, Clone)]
@@ -20,10 +17,14 @@ pub struct InputTable {
 
 impl InputTable {
     /// The rows as a table of DataFusion.
-    pub fn provider(&self) -> Result<Arc<dyn TableProvider>, SourceError> {
-        let table = MemTable::try_new(Arc::clone(&self.schema), vec![self.batches.clone()])
-            .map_err(|e| SourceError::Config(format!("the rows are not a table: {e}")))?;
-        Ok(Arc::new(table))
+    #[cfg(feature = "datafusion")]
+    pub fn provider(
+        &self,
+    ) -> Result<std::sync::Arc<dyn datafusion::catalog::TableProvider>, crate::SourceError> {
+        let schema = std::sync::Arc::clone(&self.schema);
+        let table = datafusion::datasource::MemTable::try_new(schema, vec![self.batches.clone()])
+            .map_err(|e| crate::SourceError::Config(format!("the rows are not a table: {e}")))?;
+        Ok(std::sync::Arc::new(table))
     }
 
     /// Bytes that the rows occupy.

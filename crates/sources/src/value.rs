@@ -38,11 +38,16 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// The elements of a list; nothing for other values.
-    pub(crate) fn elements(self, mut each: impl FnMut(Value<'_>)) {
+    /// The elements of a list; nothing for other values. False where bytes are not what they should be.
+    pub(crate) fn elements(self, mut each: impl FnMut(Value<'_>)) -> bool {
         match self {
             Self::Bson(RawBsonRef::Array(array)) => {
-                array.into_iter().flatten().for_each(|element| each(Value::Bson(element)));
+                for element in array {
+                    match element {
+                        Ok(element) => each(Value::Bson(element)),
+                        Err(_) => return false,
+                    }
+                }
             }
             Self::Cell(array, row) => {
                 if let Some(elements) = list_at(array, row) {
@@ -51,6 +56,7 @@ impl<'a> Value<'a> {
             }
             Self::Bson(_) => {}
         }
+        true
     }
 
     /// The type as its own world names it.

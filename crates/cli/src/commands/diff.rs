@@ -1,16 +1,20 @@
 //! `dualrun diff`
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use dualrun_core::{ExitCode, Outcome, Tolerance};
-use dualrun_engine::{DiffRequest, EngineError, diff, diff::Declared, evidence::encode_parquet};
+use dualrun_engine::{
+    DiffRequest, diff,
+    diff::{Declared, Limits, OutputFiles},
+};
 use dualrun_mapping::read_comparison;
 use dualrun_report::text;
 
 use crate::{
     args::DiffArgs,
     error::CliError,
-    output::{Output, result_file, write_whole},
+    output::{Output, result_file},
+    progress::RowBar,
 };
 
 pub(crate) async fn run(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError> {
@@ -35,20 +39,27 @@ async fn attempt(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError>
         customer: args.customer.clone(),
         tolerance,
         declared: args.mapping.as_deref().map(declared).transpose()?,
+        outputs: args.differences.as_ref().map(|path| OutputFiles {
+            differences: path.clone(),
+            customers: (args.customer.is_some() || args.mapping.is_some())
+                .then(|| path.with_extension("customers.parquet")),
+        }),
+        max_differences: args.max_differences,
+        limits: Limits {
+            threads: args.threads.map_or_else(cores, usize::from),
+            memory: args.memory,
+            spill: args.spill.clone().unwrap_or_else(std::env::temp_dir),
+        },
     };
-    let mut answer = diff(&request, Path::new(".")).await?;
-    if let Some(path) = &args.differences {
-        write_parquet(path, &answer.schema, &answer.differences)?;
-        answer.report.differences.path = Some(path.display().to_string());
-        if let Some(customers) = &answer.customers {
-            let beside = path.with_extension("customers.parquet");
-            write_parquet(&beside, &customers.schema(), std::slice::from_ref(customers))?;
-            answer.report.customers_path = Some(beside.display().to_string());
-        }
-    }
-    result_file(args.result_file.as_ref(), &answer.report)?;
-    output.text_or_json(&answer.report, |style| text::run(&answer.report, style))?;
-    Ok(ExitCode::of_outcome(answer.report.outcome))
+    let watch = Arc::new(RowBar::new(output.quiet()));
+    let report = diff(&request, Path::new("."), watch).await?;
+    result_file(args.result_file.as_ref(), &report)?;
+    output.text_or_json(&report, |style| text::run(&report, style))?;
+    Ok(ExitCode::of_outcome(report.outcome))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Result and normalisations of a mapping file.
@@ -60,18 +71,4 @@ fn declared(path: &Path) -> Result<Declared, CliError> {
         text: diagnostics.iter().map(|d| d.render_plain(&source)).collect::<Vec<_>>().join("\n"),
     })?;
     Ok(Declared { result, align })
-}
-
-fn write_parquet(
-    path: &Path,
-    schema: &arrow::datatypes::SchemaRef,
-    batches: &[arrow::record_batch::RecordBatch],
-) -> Result<(), CliError> {
-    let bytes = encode_parquet(schema, batches).map_err(|error| {
-        CliError::from(EngineError::EvidenceBroken {
-            path: path.display().to_string(),
-            what: format!("cannot be encoded: {error}"),
-        })
-    })?;
-    write_whole(path, &bytes)
 }

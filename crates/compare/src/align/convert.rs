@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, StringArray},
-    datatypes::{DECIMAL256_MAX_PRECISION, DataType, Decimal256Type, Float64Type, i256},
+    datatypes::{
+        DECIMAL256_MAX_PRECISION, DataType, Date32Type, Decimal256Type, Float64Type, Int32Type, Int64Type,
+        TimeUnit, i256,
+    },
     error::ArrowError,
 };
 
@@ -52,7 +55,8 @@ impl Target {
         })
     }
 
-    pub(super) fn data_type(self) -> DataType {
+    /// The type that a column of type `from` becomes.
+    pub(super) fn data_type(self, from: &DataType) -> DataType {
         match self {
             Self::Text => DataType::Utf8,
             Self::Integer => DataType::Int64,
@@ -62,13 +66,17 @@ impl Target {
             }
             Self::Boolean => DataType::Boolean,
             Self::Date => DataType::Date32,
-            Self::Timestamp => times::instant(),
+            // Instants keep their unit, so that no digit is lost.
+            Self::Timestamp => match from {
+                DataType::Timestamp(unit, _) => DataType::Timestamp(*unit, Some("UTC".into())),
+                _ => times::instant(),
+            },
         }
     }
 }
 
 /// Casts; a value that does not fit is an error. Text of a number is its plain decimal form. Numbers with a fraction
-/// do not fit an integer; decimals round half away from zero to the digits they get. A time without a zone is read as UTC:
+/// do not fit an integer, nor instants with a time of day a date; decimals round half away from zero to the digits they get. A time without a zone is read as UTC:
 /// the rule `time_zone` says otherwise.
 pub(super) fn cast(array: &ArrayRef, target: Target, to: &DataType) -> Result<ArrayRef, ArrowError> {
     let from = array.data_type();
@@ -84,12 +92,30 @@ pub(super) fn cast(array: &ArrayRef, target: Target, to: &DataType) -> Result<Ar
             whole(array)?;
             Ok(done)
         }
+        Target::Date if matches!(from, DataType::Timestamp(..) | DataType::Date64) => days(array),
         Target::Timestamp if is_text(from) => times::to_instants(array, &jiff::tz::TimeZone::UTC, to),
         Target::Timestamp if matches!(from, DataType::Timestamp(_, None)) => {
             times::to_instants(array, &jiff::tz::TimeZone::UTC, to)
         }
         _ => cast_to(array, to),
     }
+}
+
+fn days(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    const DAY: i128 = 86_400 * 1_000_000_000;
+    let unit = match array.data_type() {
+        DataType::Timestamp(unit, _) => *unit,
+        _ => TimeUnit::Millisecond,
+    };
+    let per_day = i64::try_from(DAY / types::nanoseconds(unit)).unwrap_or(i64::MAX);
+    let ticks = strict(array, &DataType::Int64)?;
+    let days = ticks.as_primitive::<Int64Type>().try_unary::<_, Int32Type, _>(|tick| {
+        if tick.rem_euclid(per_day) != 0 {
+            return Err(ArrowError::CastError("an instant has a time of day".to_owned()));
+        }
+        i32::try_from(tick / per_day).map_err(|e| ArrowError::CastError(e.to_string()))
+    })?;
+    Ok(Arc::new(days.reinterpret_cast::<Date32Type>()))
 }
 
 fn is_decimal(data_type: &DataType) -> bool {

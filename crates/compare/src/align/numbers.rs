@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Float64Array, Scalar, new_null_array,
-    },
+    array::{Array, ArrayRef, AsArray, Decimal128Array, Decimal256Array, Scalar, new_null_array},
     compute::{is_not_null, kernels::zip::zip},
-    datatypes::{DataType, Decimal128Type, Decimal256Type, Float64Type, i256},
+    datatypes::{DECIMAL256_MAX_PRECISION, DataType, Decimal256Type, Float64Type, i256},
     error::ArrowError,
 };
 use dualrun_core::unit::Ratio;
 
 use crate::{
-    canonical::Number,
+    canonical::{Number, widen},
     cast::{cast_to, strict},
     types,
 };
@@ -125,34 +123,37 @@ pub(super) fn null_is_zero(array: &ArrayRef, to: &DataType) -> Result<ArrayRef, 
     zip(&is_not_null(&array)?, &array, &Scalar::new(zero))
 }
 
+/// The type of a column after rounding: a decimal gets room for a carry (9.99 becomes 10.0), a short float widens.
+/// `None` where there is nothing to round, an error where values are no numbers.
+pub(super) fn rounded(from: &DataType) -> Result<Option<DataType>, ()> {
+    Ok(match from {
+        t if t.is_integer() => None,
+        t if t.is_floating() => Some(DataType::Float64),
+        DataType::Null => None,
+        DataType::Decimal32(p, s)
+        | DataType::Decimal64(p, s)
+        | DataType::Decimal128(p, s)
+        | DataType::Decimal256(p, s) => {
+            let (p, s) = (i32::from(*p), i32::from(*s));
+            let widest = i32::from(DECIMAL256_MAX_PRECISION);
+            Some(types::decimal((p - s + 1).min(widest - s.max(0)), s.max(0)).ok_or(())?)
+        }
+        _ => return Err(()),
+    })
+}
+
 /// Rounds half away from zero. Decimals by their digits; floats by the shortest decimal text that reads back to them, so
 /// that 1.005 becomes 1.01 as a person expects.
-pub(super) fn round(array: &ArrayRef, digits: u8) -> Result<ArrayRef, ArrowError> {
-    match array.data_type() {
-        DataType::Decimal128(p, s) => {
-            let wide = array.as_primitive::<Decimal128Type>();
-            let done = wide.unary::<_, Decimal128Type>(|v| {
-                let rounded = round_digits(i256::from_i128(v), *s, digits);
-                rounded.to_i128().unwrap_or(v)
-            });
-            let done = done.with_precision_and_scale(*p, *s)?;
-            done.validate_decimal_precision(*p)?;
-            Ok(Arc::new(done))
-        }
-        DataType::Decimal256(p, s) => {
-            let done = array
-                .as_primitive::<Decimal256Type>()
-                .unary::<_, Decimal256Type>(|v| round_digits(v, *s, digits))
-                .with_precision_and_scale(*p, *s)?;
-            done.validate_decimal_precision(*p)?;
-            Ok(Arc::new(done))
-        }
-        _ => {
-            let floats: Float64Array =
-                array.as_primitive::<Float64Type>().unary(|v| Number::from_f64(v).rounded(digits, v));
-            Ok(Arc::new(floats))
-        }
+pub(super) fn round(array: &ArrayRef, digits: u8, to: &DataType) -> Result<ArrayRef, ArrowError> {
+    if array.data_type().is_floating() {
+        let floats = widen(array)?;
+        return Ok(Arc::new(floats.unary::<_, Float64Type>(|v| Number::from_f64(v).rounded(digits, v))));
     }
+    let scale = crate::measure::scale_of(to);
+    let wide = strict(array, &DataType::Decimal256(DECIMAL256_MAX_PRECISION, scale))?;
+    let done =
+        wide.as_primitive::<Decimal256Type>().unary::<_, Decimal256Type>(|v| round_digits(v, scale, digits));
+    narrow(done, to)
 }
 
 fn round_digits(value: i256, scale: i8, digits: u8) -> i256 {

@@ -9,6 +9,7 @@ use arrow::{
 };
 use unicode_normalization::UnicodeNormalization;
 
+use super::times;
 use crate::{cast::cast_to, text::value_text};
 
 /// What is done to a text.
@@ -20,6 +21,7 @@ pub(super) enum Edit {
     Nfc,
     StripZeros,
     PadZeros(usize),
+    StripNul,
     EmptyIsNull,
 }
 
@@ -27,6 +29,7 @@ pub(super) fn is_text(data_type: &DataType) -> bool {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
         DataType::Dictionary(_, values) => is_text(values),
+        DataType::RunEndEncoded(_, values) => is_text(values.data_type()),
         _ => false,
     }
 }
@@ -52,6 +55,8 @@ fn one(text: &str, edit: Edit) -> Option<Cow<'_, str>> {
             let length = text.chars().count();
             format!("{}{text}", "0".repeat(width.saturating_sub(length))).into()
         }
+        Edit::StripNul if text.contains('\0') => text.replace('\0', "").into(),
+        Edit::StripNul => text.into(),
         Edit::EmptyIsNull if text.is_empty() => return None,
         Edit::EmptyIsNull => text.into(),
     })
@@ -76,5 +81,8 @@ pub(super) fn map(
         })
         .collect::<Result<StringArray, ArrowError>>()?;
     let mapped: ArrayRef = Arc::new(mapped);
-    cast_to(&mapped, to)
+    match to {
+        DataType::Timestamp(..) => times::to_instants(&mapped, &jiff::tz::TimeZone::UTC, to),
+        _ => cast_to(&mapped, to),
+    }
 }

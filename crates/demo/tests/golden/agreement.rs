@@ -2,9 +2,13 @@
 
 use std::convert::Infallible;
 
-use arrow::{array::AsArray, compute::cast, datatypes::DataType, record_batch::RecordBatch};
+use arrow::{
+    array::{Array, ArrayRef, AsArray},
+    record_batch::RecordBatch,
+};
 use dualrun_compare::{
     Common, CompareError, Options, Parts, Relation, common_for_result, compare, conform, sort_batches,
+    text::value_text,
 };
 use dualrun_engine::results::SideResult;
 use dualrun_mapping::plan::Pipeline;
@@ -35,13 +39,26 @@ fn relation(side: &SideResult, common: &Common) -> Result<Relation<Infallible>, 
     Ok(Box::new(sort_batches(&batches, &common.spec.key)?.into_iter().map(Ok)))
 }
 
-/// `name=value` of every column of a row that is not null.
+/// `name=value` of every column of a row that is not null; of a compared column what its document holds.
 fn cells(batch: &RecordBatch, row: usize) -> String {
     let schema = batch.schema();
-    let named = schema.fields().iter().zip(batch.columns()).filter(|(_, array)| array.is_valid(row));
-    let texts = named.filter_map(|(field, array)| {
-        let text = cast(&array.slice(row, 1), &DataType::Utf8).ok()?;
-        Some(format!("{}={}", field.name(), text.as_string::<i32>().value(0)))
-    });
-    texts.collect::<Vec<_>>().join(" ")
+    let mut texts = Vec::new();
+    for (field, array) in schema.fields().iter().zip(batch.columns()) {
+        let name = field.name();
+        match array.as_struct_opt() {
+            Some(cell) if cell.is_valid(row) => {
+                let parts = cell.fields().iter().zip(cell.columns());
+                texts.extend(
+                    parts.filter_map(|(part, array)| named(&format!("{name}.{}", part.name()), array, row)),
+                );
+            }
+            Some(_) => {}
+            None => texts.extend(named(name, array, row)),
+        }
+    }
+    texts.join(" ")
+}
+
+fn named(name: &str, array: &ArrayRef, row: usize) -> Option<String> {
+    Some(format!("{name}={}", value_text(array, row).ok()??))
 }

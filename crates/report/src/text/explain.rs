@@ -8,6 +8,7 @@ use dualrun_core::{
 };
 
 use super::{
+    largest,
     numbers::{aligned, counted, figure, plus, signed_percent},
     parts,
     table::{Align, Table},
@@ -37,11 +38,12 @@ pub fn explain(report: &RunReport, style: Style) -> String {
         let _ = writeln!(text, "\nnothing to explain: no declared change moved a figure, and {rest}");
     }
     parts::notes(&mut text, report);
+    largest::truncated(&mut text, report, style);
     if let Some(path) = &report.differences.path {
-        let cut = if report.differences.truncated { "the first" } else { "all" };
-        let cells = counted(report.differences.rows, "cell");
+        let all = if report.differences.truncated { "" } else { "all " };
+        let rows = counted(report.differences.rows, "row");
         text.push('\n');
-        text.push_str(&paragraph(&format!("{cut} {cells} with a difference: {path}"), 0, 2));
+        text.push_str(&paragraph(&format!("{all}{rows} with a difference: {path}"), 0, 2));
     }
     text
 }

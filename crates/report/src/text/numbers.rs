@@ -71,6 +71,18 @@ pub(crate) fn aligned(values: &[f64]) -> Option<Vec<String>> {
     (digits <= 15).then(|| values.iter().map(|value| fixed(value + 0.0, decimals)).collect())
 }
 
+/// A decimal with all its digits, in groups of three before the point; `None` where it is no plain decimal or longer
+/// than `width`.
+pub(crate) fn exact(text: &str, width: usize) -> Option<String> {
+    let (whole, fraction) = text.split_once('.').map_or((text, None), |(whole, rest)| (whole, Some(rest)));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    if !digits(whole.strip_prefix('-').unwrap_or(whole)) || fraction.is_some_and(|part| !digits(part)) {
+        return None;
+    }
+    let text = fraction.map_or_else(|| grouped(whole), |fraction| format!("{}.{fraction}", grouped(whole)));
+    (text.len() <= width).then_some(text)
+}
+
 /// The text with a plus before what is above 0.
 pub(crate) fn plus(value: f64, text: String) -> String {
     if value > 0.0 { format!("+{text}") } else { text }
@@ -195,6 +207,17 @@ mod tests {
         for (share, shown) in cases {
             assert_eq!(percent(share), shown, "{share}");
         }
+    }
+
+    #[test]
+    fn exact_decimals_keep_their_digits() {
+        let of = |text: &str| exact(text, 14);
+        assert_eq!(of("-1234567.125"), Some("-1 234 567.125".into()));
+        assert_eq!([of("0"), of("0.5"), of("007")], ["0", "0.5", "007"].map(|t| Some(t.to_owned())));
+        assert_eq!(
+            [of("12345678.1250"), of("1e5"), of("NaN"), of(""), of("1."), of("-")],
+            [const { None }; 6]
+        );
     }
 
     #[test]

@@ -4,10 +4,11 @@ use std::fmt::Write;
 
 use dualrun_core::{
     Outcome,
-    run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, RunReport},
+    run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, RunReport, hints::columns_alike},
 };
 
 use super::{
+    largest,
     numbers::{count, counted, figure, percent, signed},
     parts,
     table::{Align, Table},
@@ -32,6 +33,8 @@ pub fn run(report: &RunReport, style: Style) -> String {
     parts::findings(&mut text, report, style);
     parts::bridge(&mut text, report, style);
     customers(&mut text, report, style);
+    largest::largest(&mut text, report, style);
+    largest::truncated(&mut text, report, style);
     parts::notes(&mut text, report);
     text
 }
@@ -192,6 +195,9 @@ fn columns(text: &mut String, report: &RunReport, style: Style) {
             text.push_str(&paragraph(&style.warn(&line), 2, 4));
         }
     }
+    for line in columns_alike(&report.columns) {
+        text.push_str(&paragraph(&line, 2, 4));
+    }
     for column in &compared {
         if column.offsetting {
             let gross = column.gross_difference.as_ref().map(figure).unwrap_or_default();
@@ -211,11 +217,7 @@ fn columns(text: &mut String, report: &RunReport, style: Style) {
 }
 
 fn customers(text: &mut String, report: &RunReport, style: Style) {
-    let wrong: Vec<_> = report
-        .customers
-        .iter()
-        .filter(|customer| customer.verdict > CustomerVerdict::WithinTolerance)
-        .collect();
+    let wrong: Vec<_> = differing(report).collect();
     if wrong.is_empty() {
         return;
     }
@@ -234,7 +236,10 @@ fn customers(text: &mut String, report: &RunReport, style: Style) {
             verdict(customer.verdict, style),
             count(customer.rows.legacy.max(customer.rows.new)),
             worst.map(|column| column.name.clone()).unwrap_or_default(),
-            worst.map(|column| percent(relative(column))).unwrap_or_default(),
+            worst
+                .and_then(|column| column.max_relative.as_ref())
+                .map(|f| percent(f.to_f64()))
+                .unwrap_or_default(),
             worst.and_then(|column| column.net_difference.as_ref()).map(signed).unwrap_or_default(),
         ]);
     }
@@ -250,10 +255,16 @@ fn customers(text: &mut String, report: &RunReport, style: Style) {
     }
 }
 
-/// The column with the largest relative difference, one with unexplained cells before the others.
-fn worst(customer: &CustomerReport) -> Option<&ColumnReport> {
+/// The customers with a difference beyond tolerance, worst first.
+pub(super) fn differing(report: &RunReport) -> impl Iterator<Item = &CustomerReport> {
+    report.customers.iter().filter(|customer| customer.verdict > CustomerVerdict::WithinTolerance)
+}
+
+/// The column with the largest relative difference, one with unexplained cells before the others; an attribute where
+/// no measure differs.
+pub(super) fn worst(customer: &CustomerReport) -> Option<&ColumnReport> {
     // The cells of a customer that is not comparable were not compared.
-    let columns = customer.columns.iter().filter(|column| relative(column) > 0.0);
+    let columns = customer.columns.iter().filter(|column| relative(column) > 0.0 || column.largest.is_some());
     columns.filter(|_| customer.verdict != CustomerVerdict::NotComparable).max_by(|a, b| {
         (a.verdicts.unexplained > 0, relative(a))
             .partial_cmp(&(b.verdicts.unexplained > 0, relative(b)))

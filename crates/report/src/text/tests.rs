@@ -27,7 +27,9 @@ reads!(an_agreeing_run, run(&testing::agreeing(), PLAIN));
 reads!(a_run_with_everything, run(&testing::differing(), PLAIN));
 reads!(a_failed_run, run(&testing::failed(), PLAIN));
 reads!(a_diff_with_one_sided_columns, run(&testing::one_sided(), PLAIN));
+reads!(a_diff_without_customers, run(&testing::without_customers(), PLAIN));
 reads!(an_explanation, explain(&testing::differing(), PLAIN));
+reads!(an_explanation_of_truncated_differences, explain(&testing::without_customers(), PLAIN));
 reads!(an_explanation_of_agreement, explain(&testing::agreeing(), PLAIN));
 reads!(a_night, night(&testing::night(), PLAIN));
 reads!(a_status, status(&testing::status(), PLAIN));
@@ -84,4 +86,19 @@ fn sentences_count_in_words_that_fit_the_number() {
     assert_eq!(agrees(1, 0, 0), "the one row agrees");
     assert_eq!(agrees(9, 2, 0), "all 9 rows agree, 2 of them within tolerance");
     assert_eq!(agrees(9, 2, 1), "1 of 9 rows differs, by approved changes only, 2 more within tolerance");
+}
+
+#[test]
+fn columns_whose_names_differ_in_case_only_come_with_a_hint() {
+    let mut report = testing::one_sided();
+    for column in &mut report.columns {
+        match column.kind {
+            dualrun_core::run::ColumnKind::LegacyOnly => column.name = "CO2e".to_owned(),
+            dualrun_core::run::ColumnKind::NewOnly if column.name == "pue" => column.name = "co2e".to_owned(),
+            _ => {}
+        }
+    }
+    let text = run(&report, PLAIN).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(text.contains("\"CO2e\" and \"co2e\" differ in case only"), "{text}");
+    assert!(text.contains("from = \"CO2e\", column = \"co2e\""), "{text}");
 }

@@ -39,6 +39,7 @@ fn column(unexplained: &str, total: &str) -> ColumnReport {
         max_relative: None,
         not_finite: 0,
         offsetting: false,
+        largest: None,
     }
 }
 

@@ -1,0 +1,250 @@
+//! Rows whose keys line up in all relations, column by column. Cells that hold the same bits everywhere agree,
+//! whatever the tolerance and whatever was declared; only the others are looked at one by one.
+
+use std::sync::Arc;
+
+use dualrun_core::{
+    Verdict,
+    run::{CustomerVerdict, RowCounts},
+};
+
+use super::{
+    cells::{Places, Slot},
+    judge::{Judge, stored_places},
+};
+use crate::{
+    block::Block,
+    differences::RowKind,
+    error::CompareError,
+};
+
+/// Rows that are compared at once.
+const CHUNK: usize = 64;
+
+/// Verdicts of the rows of a segment that are not all equal.
+#[derive(Debug)]
+pub(super) struct Marks {
+    /// By row: the worst verdict.
+    worst: Vec<Verdict>,
+    /// By column and row.
+    cells: Vec<Vec<Verdict>>,
+    /// Rows with a verdict other than equal.
+    touched: Vec<usize>,
+}
+
+impl Marks {
+    pub(super) fn new(columns: usize) -> Self {
+        Self { worst: Vec::new(), cells: vec![Vec::new(); columns], touched: Vec::new() }
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        if self.worst.len() < rows {
+            self.worst.resize(rows, Verdict::Equal);
+            self.cells.iter_mut().for_each(|cells| cells.resize(rows, Verdict::Equal));
+        }
+    }
+
+    fn mark(&mut self, column: usize, row: usize, verdict: Verdict) {
+        if verdict == Verdict::Equal {
+            return;
+        }
+        if self.worst[row] == Verdict::Equal {
+            self.touched.push(row);
+        }
+        self.worst[row] = self.worst[row].max(verdict);
+        self.cells[column][row] = verdict;
+    }
+
+    fn clear(&mut self) {
+        for row in self.touched.drain(..) {
+            self.worst[row] = Verdict::Equal;
+            self.cells.iter_mut().for_each(|cells| cells[row] = Verdict::Equal);
+        }
+    }
+}
+
+/// The rows from `start` on of a stretch that belong to one customer.
+#[derive(Clone, Copy)]
+struct Rows<'b> {
+    /// Each relation's block and the row that the stretch starts with.
+    places: &'b [(Arc<Block>, usize)],
+    start: usize,
+    length: usize,
+}
+
+impl<'b> Rows<'b> {
+    fn of(&self, relation: usize) -> (&'b Block, usize) {
+        let (block, row) = &self.places[relation];
+        (block, row + self.start)
+    }
+
+    /// Where the relations have one of the rows.
+    fn row(&self, position: usize) -> Places<'b> {
+        let row = self.start + position;
+        Places {
+            blocks: self.places.iter().map(|(block, _)| Some(block)).collect(),
+            slots: self.places.iter().map(|(_, first)| Slot { count: 1, row: first + row }).collect(),
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// Judges rows whose keys are the same in all relations and occur once.
+    pub(super) fn stretch(&mut self, places: &[(Arc<Block>, usize)], length: usize) -> Result<(), CompareError> {
+        let (owner, row) = &places[self.parts.legacy];
+        let mut start = 0;
+        while start < length {
+            let same = owner.customer_stretch(row + start, length - start)?;
+            let customer = owner.customer(row + start)?;
+            if self.books.enter(customer.as_deref(), owner.customer_order(row + start))? {
+                self.segment(Rows { places, start, length: same })?;
+            } else {
+                self.books.exclude(same as u64, same as u64);
+            }
+            start += same;
+        }
+        Ok(())
+    }
+
+    fn segment(&mut self, rows: Rows<'_>) -> Result<(), CompareError> {
+        let length = rows.length as u64;
+        self.marks.reserve(rows.length);
+        for column in 0..self.segments.len() {
+            self.column(rows, column)?;
+            let verdicts = &mut self.segments[column].verdicts;
+            verdicts.equal = 0;
+            verdicts.equal = length - verdicts.total();
+        }
+        let mut counts = RowCounts { legacy: length, new: length, paired: length, ..RowCounts::default() };
+        let (block, first) = rows.of(self.parts.legacy);
+        if block.keys.nullable() {
+            let nulls = (first..first + rows.length).filter(|row| block.keys.has_null(*row)).count();
+            counts.null_keys = 2 * nulls as u64;
+        }
+        let worst = self.rows(rows, &mut counts)?;
+        self.settle(&counts, worst, |position| rows.row(position))
+    }
+
+    /// Counts and stores the rows that were marked.
+    fn rows(&mut self, rows: Rows<'_>, counts: &mut RowCounts) -> Result<CustomerVerdict, CompareError> {
+        let marks = &mut self.marks;
+        if !marks.touched.is_sorted() {
+            marks.touched.sort_unstable();
+        }
+        counts.verdicts.equal = (rows.length - marks.touched.len()) as u64;
+        let mut worst = Verdict::Equal;
+        let mut places = rows.row(0);
+        for row in &marks.touched {
+            let verdict = marks.worst[*row];
+            counts.verdicts.add(verdict);
+            worst = worst.max(verdict);
+            if verdict > Verdict::WithinTolerance {
+                set_row(&mut places, rows, *row);
+                let cell =
+                    |column: usize| Some(marks.cells[column][*row]).filter(|v| *v > Verdict::WithinTolerance);
+                self.writer.push(RowKind::Paired, verdict, stored_places(&self.parts, &places), cell)?;
+            }
+        }
+        marks.clear();
+        Ok(worst.into())
+    }
+
+    fn column(&mut self, rows: Rows<'_>, column: usize) -> Result<(), CompareError> {
+        let (legacy, at) = rows.of(self.parts.legacy);
+        if let (Some(figures), Some(numbers)) = (&mut self.segments[column].figures, legacy.numbers(column)) {
+            let not_finite = numbers.add_to(at, rows.length, &mut figures.legacy);
+            figures.not_finite += 2 * not_finite as i64;
+        }
+        if self.plain {
+            let (new, new_at) = rows.of(self.parts.new);
+            if let (Some(l), Some(n)) = (
+                legacy.numbers(column).and_then(|numbers| numbers.floats(at, rows.length)),
+                new.numbers(column).and_then(|numbers| numbers.floats(new_at, rows.length)),
+            ) {
+                return self.floats(rows, column, l, n);
+            }
+        }
+        let mut places = rows.row(0);
+        for start in (0..rows.length).step_by(CHUNK) {
+            let length = CHUNK.min(rows.length - start);
+            if self.same(rows, column, start, length) {
+                continue;
+            }
+            for position in start..start + length {
+                if self.same(rows, column, position, 1) {
+                    continue;
+                }
+                set_row(&mut places, rows, position);
+                let verdict = self.cell(&places, column, position)?;
+                self.segments[column].verdicts.add(verdict);
+                self.marks.mark(column, position, verdict);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a column surely holds the same in all relations.
+    fn same(&self, rows: Rows<'_>, column: usize, start: usize, length: usize) -> bool {
+        let (legacy, at) = rows.of(self.parts.legacy);
+        self.others.iter().all(|relation| {
+            let (other, other_at) = rows.of(*relation);
+            legacy.same(column, at + start, other, other_at + start, length)
+        })
+    }
+
+    /// A measure of floats without nulls, where no change is declared.
+    fn floats(
+        &mut self,
+        rows: Rows<'_>,
+        column: usize,
+        legacy: &[f64],
+        new: &[f64],
+    ) -> Result<(), CompareError> {
+        let mut start = 0;
+        for (l, n) in legacy.chunks(CHUNK).zip(new.chunks(CHUNK)) {
+            let same = l.iter().zip(n).fold(true, |same, (a, b)| same & (a.to_bits() == b.to_bits()));
+            if !same {
+                self.float_chunk(rows, column, start, l, n)?;
+            }
+            start += l.len();
+        }
+        Ok(())
+    }
+
+    fn float_chunk(
+        &mut self,
+        rows: Rows<'_>,
+        column: usize,
+        start: usize,
+        legacy: &[f64],
+        new: &[f64],
+    ) -> Result<(), CompareError> {
+        for (offset, (l, n)) in legacy.iter().zip(new).enumerate() {
+            // −0.0 equals 0.0, and adds the same to every sum.
+            if l.to_bits() == n.to_bits() || l == n {
+                continue;
+            }
+            let position = start + offset;
+            let segment = &mut self.segments[column];
+            let verdict = match &mut segment.figures {
+                Some(figures) if l.is_finite() && n.is_finite() => {
+                    let (verdict, magnitude) = figures.floats(*l, *n);
+                    if verdict == Verdict::Unexplained {
+                        segment.stored(Some(magnitude).filter(|m| m.is_finite()), position);
+                    }
+                    verdict
+                }
+                _ => self.cell(&rows.row(position), column, position)?,
+            };
+            self.segments[column].verdicts.add(verdict);
+            self.marks.mark(column, position, verdict);
+        }
+        Ok(())
+    }
+}
+
+fn set_row(places: &mut Places<'_>, rows: Rows<'_>, position: usize) {
+    for (slot, (_, first)) in places.slots.iter_mut().zip(rows.places) {
+        slot.row = first + rows.start + position;
+    }
+}

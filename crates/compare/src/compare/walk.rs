@@ -1,0 +1,213 @@
+//! Walks along all relations side by side: stretches of rows whose keys line up, single keys where they do not.
+
+use std::{cmp::Ordering, sync::Arc};
+
+use arrow::{
+    array::ArrayRef,
+    row::{RowConverter, SortField},
+};
+
+use super::{group::Group, judge::Judge};
+use crate::{block::Block, error::CompareError, order::Order, schema::Common, spec::Relation};
+
+pub(super) struct Walk<'a, E> {
+    common: &'a Common,
+    order: Order,
+    cursors: Vec<Cursor<E>>,
+    group: Group,
+    first: Option<(Arc<Block>, usize)>,
+    last: Option<(Arc<Block>, usize)>,
+}
+
+/// A position in a relation.
+struct Cursor<E> {
+    relation: usize,
+    batches: Relation<E>,
+    block: Option<Arc<Block>>,
+    row: usize,
+    /// Rows before this one.
+    read: u64,
+}
+
+/// The smallest and the largest key of a range in Arrow's row format; none where it has no rows.
+pub(super) type KeyRange = Option<(Vec<u8>, Vec<u8>)>;
+
+impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
+    pub(super) fn new(
+        common: &'a Common,
+        order: Order,
+        relations: Vec<Relation<E>>,
+    ) -> Result<Self, CompareError> {
+        let mut cursors: Vec<Cursor<E>> = relations
+            .into_iter()
+            .enumerate()
+            .map(|(relation, batches)| Cursor { relation, batches, block: None, row: 0, read: 0 })
+            .collect();
+        for cursor in &mut cursors {
+            cursor.load(common, order)?;
+        }
+        Ok(Self { common, order, group: Group::default(), cursors, first: None, last: None })
+    }
+
+    pub(super) fn run(&mut self, judge: &mut Judge<'_>) -> Result<(), CompareError> {
+        loop {
+            let length = self.aligned()?;
+            if length > 0 {
+                self.note();
+                judge.stretch(&self.places(), length)?;
+                for cursor in &mut self.cursors {
+                    cursor.row += length - 1;
+                    cursor.read += length as u64 - 1;
+                }
+                self.note();
+                for cursor in &mut self.cursors {
+                    cursor.advance(self.common, self.order)?;
+                }
+            } else {
+                let mut group = std::mem::take(&mut self.group);
+                let found = self.gather(&mut group, judge)?;
+                if found {
+                    judge.group(&group)?;
+                }
+                self.group = group;
+                if !found {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    pub(super) fn last_key(&self) -> Result<KeyRange, CompareError> {
+        match (&self.first, &self.last) {
+            (Some(first), Some(last)) => Ok(Some((key_bytes(&first.0, first.1)?, key_bytes(&last.0, last.1)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Remembers the row at the first relation that has one, which is the smallest of those seen from here on.
+    fn note(&mut self) {
+        let Some(cursor) = self.cursors.first() else { return };
+        if let Some(block) = &cursor.block {
+            let place = (Arc::clone(block), cursor.row);
+            if self.first.is_none() {
+                self.first = Some((Arc::clone(block), cursor.row));
+            }
+            self.last = Some(place);
+        }
+    }
+
+    fn places(&self) -> Vec<(Arc<Block>, usize)> {
+        self.cursors.iter().filter_map(|c| Some((Arc::clone(c.block.as_ref()?), c.row))).collect()
+    }
+
+    /// How many rows from here on have keys that are the same in all relations, ascend, and occur once.
+    fn aligned(&self) -> Result<usize, CompareError> {
+        let Some(((first, row), others)) = self.cursors.split_first().and_then(|(c, others)| Some((c.head()?, others)))
+        else {
+            return Ok(0);
+        };
+        let mut length = first.rows - row;
+        for cursor in others {
+            let Some((block, at)) = cursor.head() else { return Ok(0) };
+            length = first.keys.equal_stretch(row, &block.keys, at, length);
+            if length < 2 {
+                return Ok(0);
+            }
+        }
+        length = first.keys.ascending_stretch(row, length);
+        let mut certain = length;
+        for cursor in &self.cursors {
+            let Some((block, at)) = cursor.head() else { return Ok(0) };
+            let next = at + length;
+            // Whether the last key occurs again is seen in the row behind it, which may stand in the next batch.
+            let order = if next < block.rows {
+                block.keys.compare(next - 1, &block.keys, next)
+            } else {
+                Ordering::Equal
+            };
+            match order {
+                Ordering::Less => {}
+                Ordering::Equal => certain = length - 1,
+                Ordering::Greater => return Err(cursor.not_sorted(length as u64)),
+            }
+        }
+        Ok(certain)
+    }
+
+    /// All rows of the smallest key. `false` where no relation has a row left.
+    fn gather(&mut self, group: &mut Group, judge: &mut Judge<'_>) -> Result<bool, CompareError> {
+        let heads = self.cursors.iter().filter_map(|c| Some((c.block.as_ref()?, c.row)));
+        let smallest = heads.reduce(|a, b| if b.0.keys.compare(b.1, &a.0.keys, a.1).is_lt() { b } else { a });
+        let Some((block, row)) = smallest.map(|(block, row)| (Arc::clone(block), row)) else { return Ok(false) };
+        if self.first.is_none() {
+            self.first = Some((Arc::clone(&block), row));
+        }
+        group.start(self.cursors.len());
+        for cursor in &mut self.cursors {
+            while let Some((head, at)) = cursor.head() {
+                match head.keys.compare(at, &block.keys, row) {
+                    Ordering::Equal => {}
+                    Ordering::Greater => break,
+                    // The head was the smallest or larger when it was loaded, so it follows a row of this key.
+                    Ordering::Less => return Err(cursor.not_sorted(0)),
+                }
+                if let Some(head) = &cursor.block {
+                    group.push(cursor.relation, head, at, judge);
+                }
+                cursor.advance(self.common, self.order)?;
+            }
+        }
+        self.last = Some((block, row));
+        Ok(true)
+    }
+}
+
+impl<E> Cursor<E> {
+    fn head(&self) -> Option<(&Block, usize)> {
+        self.block.as_deref().map(|block| (block, self.row))
+    }
+
+    fn not_sorted(&self, ahead: u64) -> CompareError {
+        CompareError::NotSorted { relation: self.relation, row: self.read + ahead }
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> Cursor<E> {
+    fn advance(&mut self, common: &Common, order: Order) -> Result<(), CompareError> {
+        self.row += 1;
+        self.read += 1;
+        match &self.block {
+            Some(block) if self.row < block.rows => Ok(()),
+            _ => self.load(common, order),
+        }
+    }
+
+    /// The next batch that has rows. Its first key must not be smaller than the last one.
+    fn load(&mut self, common: &Common, order: Order) -> Result<(), CompareError> {
+        let before = self.block.take();
+        self.row = 0;
+        for batch in self.batches.by_ref() {
+            let relation = self.relation;
+            let batch = batch.map_err(|e| CompareError::Relation { relation, source: Box::new(e) })?;
+            if batch.num_rows() > 0 {
+                let block = Block::new(relation, &batch, common, order)?;
+                if let Some(before) = before
+                    && before.keys.compare(before.rows - 1, &block.keys, 0).is_gt()
+                {
+                    return Err(self.not_sorted(0));
+                }
+                self.block = Some(Arc::new(block));
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The key of a row in Arrow's row format.
+pub(super) fn key_bytes(block: &Block, row: usize) -> Result<Vec<u8>, CompareError> {
+    let fields = block.key_columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
+    let one: Vec<ArrayRef> = block.key_columns.iter().map(|column| column.slice(row, 1)).collect();
+    let rows = RowConverter::new(fields)?.convert_columns(&one)?;
+    Ok(rows.row(0).data().to_vec())
+}

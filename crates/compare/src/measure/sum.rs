@@ -1,0 +1,100 @@
+//! The exact sum of the numbers of one column.
+
+use arrow::datatypes::DataType;
+use dualrun_core::run::figures::Figure;
+
+use super::{Num, PartSum, whole_sum::WholeSum};
+use crate::exact_sum::ExactSum;
+
+/// An exact sum of the numbers of one column.
+#[derive(Debug, Clone)]
+pub(crate) enum Sum {
+    Float(ExactSum),
+    Whole(WholeSum),
+}
+
+impl Sum {
+    /// 0, for a column of this type.
+    pub(crate) fn zero(data_type: &DataType) -> Self {
+        match data_type {
+            DataType::Int64 | DataType::UInt64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
+                Self::Whole(WholeSum::default())
+            }
+            _ => Self::Float(ExactSum::default()),
+        }
+    }
+
+    /// Back to 0.
+    pub(crate) fn clear(&mut self) {
+        match self {
+            Self::Whole(sum) => *sum = WholeSum::default(),
+            Self::Float(sum) => sum.clear(),
+        }
+    }
+
+    pub(crate) fn is_negative(&self) -> bool {
+        match self {
+            Self::Whole(sum) => sum.is_negative(),
+            Self::Float(sum) => sum.is_negative(),
+        }
+    }
+
+    pub(crate) fn is_zero(&self) -> bool {
+        match self {
+            Self::Whole(sum) => sum.is_zero(),
+            Self::Float(sum) => sum.value() == 0.0,
+        }
+    }
+
+    /// Adds what a part of the rows adds up to.
+    pub(crate) fn absorb(&mut self, part: &PartSum) {
+        match (self, part) {
+            (Self::Whole(sum), PartSum::Whole(part)) => sum.merge(part, false),
+            (Self::Float(sum), PartSum::Float(part)) => part.parts().iter().for_each(|v| sum.add(*v)),
+            _ => {}
+        }
+    }
+
+    /// Adds a value or its negative; null and values that are not finite add nothing.
+    pub(crate) fn add(&mut self, value: Num, negative: bool) {
+        let signed = |v: f64| if negative { -v } else { v };
+        match (self, value) {
+            (Self::Whole(sum), Num::Whole(v)) => {
+                if negative {
+                    sum.subtract(v);
+                } else {
+                    sum.add(v);
+                }
+            }
+            (Self::Float(sum), Num::Float(v)) => sum.add(signed(v)),
+            (Self::Float(sum), Num::Exact(nearest, rest)) => {
+                sum.add(signed(nearest));
+                sum.add(signed(rest));
+            }
+            _ => {}
+        }
+    }
+
+    /// Adds another sum, or takes it away.
+    pub(crate) fn merge(&mut self, other: &Self, negative: bool) {
+        match (self, other) {
+            (Self::Whole(sum), Self::Whole(other)) => sum.merge(other, negative),
+            (Self::Float(sum), Self::Float(other)) => sum.merge(other, negative),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn to_f64(&self, scale: i8) -> f64 {
+        match self {
+            Self::Whole(sum) => sum.to_f64(scale),
+            Self::Float(sum) => sum.value(),
+        }
+    }
+
+    pub(crate) fn figure(&self, scale: i8) -> Figure {
+        match self {
+            Self::Whole(sum) => Figure(sum.number(scale).to_string()),
+            Self::Float(sum) => Figure::from_f64(sum.value()),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The side of a reading that makes record batches, on a thread of its own: as documents come where all types are
+//! known, else from documents that were put aside until all had come.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use arrow::{
+    array::RecordBatch,
+    datatypes::{Schema, SchemaRef},
+};
+use bson::{RawBsonRef, RawDocument};
+use mongodb::raw_batch_cursor::RawBatch;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    Consistency, Fields, MongoFault, MongoLoad, MongoTypes, ReadOptions, fetch::Fetched, spool::Spool,
+};
+use crate::{
+    Misfit, SourceError,
+    column::Columns,
+    documents::{BATCH_BYTES, BATCH_ROWS},
+    infer::{self, Seen},
+    misfit::Misfits,
+    rules::{self, Declared, Member},
+};
+
+/// What was read, and how.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MongoReport {
+    /// Documents.
+    pub rows: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Values that became null because they do not fit the type of their field. The place is the number of the
+    /// document in the order in which they came, from 0.
+    pub misfits: Vec<Misfit>,
+    /// Documents with at least one such value.
+    pub misfit_documents: u64,
+    /// Columns that are decimals because a float would round a whole number in them.
+    pub exact_numbers: Vec<String>,
+    /// Which state of the data was read, and how sure that is.
+    pub consistency: Consistency,
+    /// What it cost the server.
+    pub load: MongoLoad,
+}
+
+/// What comes out of a reading.
+pub(super) enum Decoded {
+    Batch(RecordBatch),
+    Done(Box<MongoReport>),
+}
+
+/// What becomes of documents.
+pub(super) struct Plan {
+    pub(super) place: String,
+    pub(super) collection: Arc<str>,
+    pub(super) declared: Declared,
+    pub(super) fields: Fields,
+    pub(super) types: Option<MongoTypes>,
+    pub(super) read: ReadOptions,
+}
+
+impl Plan {
+    /// Whether all types are known before a document is.
+    pub(super) fn streams(&self) -> bool {
+        self.types.is_some() || self.fields.typed(&self.declared)
+    }
+
+    /// Decodes what comes. The schema, or why there is none, goes to `schema`; all else to `out`.
+    pub(super) fn run(
+        self,
+        input: mpsc::Receiver<Fetched>,
+        schema: oneshot::Sender<Result<SchemaRef, SourceError>>,
+        out: mpsc::Sender<Result<Decoded, SourceError>>,
+    ) {
+        let mut schema = Some(schema);
+        let done = match self.streams() {
+            true => self.stream(input, &mut schema, &out),
+            false => self.spool(input, &mut schema, &out),
+        };
+        let end = match done {
+            Ok(report) => Ok(Decoded::Done(Box::new(report))),
+            Err(Stop::Gone) => return,
+            Err(Stop::Fault(fault)) => Err(SourceError::mongo(&self.place, fault)),
+            Err(Stop::Failed(error)) => Err(error),
+        };
+        // Who does not listen any more does not miss it.
+        match (end, schema.take()) {
+            (Err(error), Some(schema)) => drop(schema.send(Err(error))),
+            (end, _) => drop(out.blocking_send(end)),
+        }
+    }
+
+    /// The types where no document must be seen for them.
+    pub(super) fn known(&self) -> Result<MongoTypes, SourceError> {
+        Ok(MongoTypes::new(self.members(None)?))
+    }
+
+    /// The types after a look at all documents, none of which is kept.
+    pub(super) fn learn(self, input: mpsc::Receiver<Fetched>) -> Result<MongoTypes, SourceError> {
+        match self.gather(input, &mut None) {
+            Ok((seen, ..)) => Ok(MongoTypes::new(self.members(Some(&seen))?)),
+            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Fault(fault)) => Err(SourceError::mongo(&self.place, fault)),
+            Err(Stop::Gone) => Err(SourceError::mongo(&self.place, MongoFault::Stopped)),
+        }
+    }
+
+    fn stream(
+        &self,
+        mut input: mpsc::Receiver<Fetched>,
+        schema: &mut Option<oneshot::Sender<Result<SchemaRef, SourceError>>>,
+        out: &mpsc::Sender<Result<Decoded, SourceError>>,
+    ) -> Result<MongoReport, Stop> {
+        let mut writer = Writer::new(&self.members(None)?, Arc::clone(&self.collection), out);
+        tell(schema, &writer.schema)?;
+        loop {
+            match input.blocking_recv() {
+                Some(Fetched::Batch(batch)) => each(&batch, |document| writer.push(document))?,
+                // Only before the first document.
+                Some(Fetched::Restart) => {}
+                Some(Fetched::Done { consistency, load }) => {
+                    return writer.finish(consistency, load, Vec::new());
+                }
+                Some(Fetched::Failed(fault)) => return Err(Stop::Fault(fault)),
+                None => return Err(Stop::Fault(MongoFault::Stopped)),
+            }
+        }
+    }
+
+    fn spool(
+        &self,
+        input: mpsc::Receiver<Fetched>,
+        schema: &mut Option<oneshot::Sender<Result<SchemaRef, SourceError>>>,
+        out: &mpsc::Sender<Result<Decoded, SourceError>>,
+    ) -> Result<MongoReport, Stop> {
+        let mut spool = Some(Spool::new(&self.read));
+        let (seen, consistency, load) = self.gather(input, &mut spool)?;
+        let members = self.members(Some(&seen))?;
+        let mut exact = seen.exact_numbers();
+        exact.retain(|name| members.iter().any(|m| m.name == *name));
+        let mut writer = Writer::new(&members, Arc::clone(&self.collection), out);
+        tell(schema, &writer.schema)?;
+        if let Some(spool) = spool {
+            spool.read(|document| writer.push(document))?;
+        }
+        writer.finish(consistency, load, exact)
+    }
+
+    /// Looks at all documents, and puts them aside where a spool is given.
+    fn gather(
+        &self,
+        mut input: mpsc::Receiver<Fetched>,
+        spool: &mut Option<Spool>,
+    ) -> Result<(Seen, Consistency, MongoLoad), Stop> {
+        let (mut seen, mut number) = (Seen::default(), 0u64);
+        loop {
+            match input.blocking_recv() {
+                Some(Fetched::Batch(batch)) => each(&batch, |document| {
+                    let damaged = |what| MongoFault::Reply(format!("document {number} is damaged: {what}"));
+                    seen.document(document).map_err(damaged)?;
+                    number += 1;
+                    spool.as_mut().map_or(Ok(()), |spool| spool.push(document))?;
+                    Ok(())
+                })?,
+                Some(Fetched::Restart) => {
+                    (seen, number) = (Seen::default(), 0);
+                    *spool = spool.take().map(|_| Spool::new(&self.read));
+                }
+                Some(Fetched::Done { consistency, load }) => return Ok((seen, consistency, load)),
+                Some(Fetched::Failed(fault)) => return Err(Stop::Fault(fault)),
+                None => return Err(Stop::Fault(MongoFault::Stopped)),
+            }
+        }
+    }
+
+    /// The columns: those of a dump of the same documents, or the chosen ones among them.
+    fn members(&self, seen: Option<&Seen>) -> Result<Vec<Member>, SourceError> {
+        if let Some(types) = &self.types {
+            let names = self.fields.names(&self.declared);
+            return Ok(types.members(|name| names.as_ref().is_none_or(|names| names.contains(name))));
+        }
+        let all = seen.and_then(Seen::fields);
+        let Some(names) = self.fields.names(&self.declared) else {
+            return self.typed(&self.declared.fields, all);
+        };
+        let declared = self.declared.fields.iter().filter(|(name, _)| names.contains(*name));
+        let declared: BTreeMap<String, Declared> = declared.map(|(n, d)| (n.clone(), d.clone())).collect();
+        let mut seen = chosen(all, &names);
+        if self.fields == Fields::Declared {
+            for (name, seen) in &mut seen {
+                if let Some(declared) = declared.get(name) {
+                    *seen = seen.only(declared);
+                }
+            }
+        }
+        self.typed(&declared, Some(&seen))
+    }
+
+    fn typed(
+        &self,
+        declared: &BTreeMap<String, Declared>,
+        seen: Option<&BTreeMap<String, Seen>>,
+    ) -> Result<Vec<Member>, SourceError> {
+        let mut members = infer::members(declared, seen, "")?;
+        if self.declared.untyped_nulls {
+            infer::untyped(&mut members, seen);
+        }
+        Ok(members)
+    }
+}
+
+/// What was seen of the chosen fields; nothing of one that no document has.
+fn chosen(all: Option<&BTreeMap<String, Seen>>, names: &BTreeSet<String>) -> BTreeMap<String, Seen> {
+    let seen = |name| all.and_then(|all| all.get(name)).cloned().unwrap_or_default();
+    names.iter().map(|name| (name.clone(), seen(name))).collect()
+}
+
+/// Why decoding ends early.
+enum Stop {
+    /// Nobody wants the rows any more.
+    Gone,
+    Fault(MongoFault),
+    Failed(SourceError),
+}
+
+impl From<MongoFault> for Stop {
+    fn from(fault: MongoFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<SourceError> for Stop {
+    fn from(error: SourceError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn tell(
+    schema: &mut Option<oneshot::Sender<Result<SchemaRef, SourceError>>>,
+    known: &SchemaRef,
+) -> Result<(), Stop> {
+    match schema.take() {
+        Some(schema) => schema.send(Ok(Arc::clone(known))).map_err(|_| Stop::Gone),
+        None => Ok(()),
+    }
+}
+
+/// Calls `act` for every document of an answer.
+fn each(batch: &RawBatch, mut act: impl FnMut(&RawDocument) -> Result<(), Stop>) -> Result<(), Stop> {
+    let damaged = || MongoFault::Reply("a damaged answer".to_owned());
+    for value in batch.doc_slices().map_err(|_| damaged())? {
+        match value {
+            Ok(RawBsonRef::Document(document)) => act(document)?,
+            _ => return Err(damaged().into()),
+        }
+    }
+    Ok(())
+}
+
+struct Writer<'a> {
+    schema: SchemaRef,
+    columns: Columns,
+    misfits: Misfits,
+    collection: Arc<str>,
+    out: &'a mpsc::Sender<Result<Decoded, SourceError>>,
+    rows: u64,
+    bytes: u64,
+    pending: usize,
+}
+
+impl<'a> Writer<'a> {
+    fn new(
+        members: &[Member],
+        collection: Arc<str>,
+        out: &'a mpsc::Sender<Result<Decoded, SourceError>>,
+    ) -> Self {
+        Self {
+            schema: Arc::new(Schema::new(rules::fields(members))),
+            columns: Columns::new(members, ""),
+            misfits: Misfits::default(),
+            collection,
+            out,
+            rows: 0,
+            bytes: 0,
+            pending: 0,
+        }
+    }
+
+    fn push(&mut self, document: &RawDocument) -> Result<(), Stop> {
+        self.misfits.row(&self.collection, self.rows);
+        self.columns.append_document(document, &mut self.misfits);
+        if self.misfits.is_damaged() {
+            return Err(MongoFault::Reply(format!("document {} is damaged", self.rows)).into());
+        }
+        self.rows += 1;
+        let size = document.as_bytes().len();
+        self.bytes += size as u64;
+        self.pending += size;
+        if self.columns.rows() == BATCH_ROWS || self.pending >= BATCH_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        self.pending = 0;
+        let batch = self.columns.finish(&self.schema).map_err(SourceError::from)?;
+        self.out.blocking_send(Ok(Decoded::Batch(batch))).map_err(|_| Stop::Gone)
+    }
+
+    fn finish(
+        mut self,
+        consistency: Consistency,
+        load: MongoLoad,
+        exact_numbers: Vec<String>,
+    ) -> Result<MongoReport, Stop> {
+        if self.columns.rows() > 0 {
+            self.flush()?;
+        }
+        let (rows, bytes) = (self.rows, self.bytes);
+        let (misfits, misfit_documents) = self.misfits.finish();
+        Ok(MongoReport { rows, bytes, misfits, misfit_documents, exact_numbers, consistency, load })
+    }
+}

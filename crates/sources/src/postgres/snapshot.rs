@@ -1,0 +1,90 @@
+//! One instant of the database, shared by any number of connections.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::task::JoinHandle;
+
+use super::PostgresSource;
+use super::error::{Fault, PostgresError};
+use crate::SourceError;
+
+/// An exported snapshot: every read that is given it sees the same committed rows, whatever is written meanwhile.
+///
+/// It lives as long as the connection that exported it, which a sign of life now and then keeps from being taken for
+/// dead. Dropped, that connection closes and the server is free to clean up.
+#[derive(Debug)]
+pub struct Snapshot {
+    id: String,
+    taken_at: Timestamp,
+    holder: JoinHandle<()>,
+}
+
+impl PostgresSource {
+    /// Fixes the present instant (`REPEATABLE READ READ ONLY`, `pg_export_snapshot`). Takes one connection.
+    ///
+    /// # Errors
+    ///
+    /// [`SourceError::Postgres`], and [`SourceError::Config`] where only one connection is allowed, which would leave
+    /// none to read with.
+    pub async fn snapshot(&self) -> Result<Snapshot, SourceError> {
+        if self.options.max_connections < 2 {
+            return Err(SourceError::Config(
+                "max_connections = 1: a snapshot needs a second connection that holds it".to_owned(),
+            ));
+        }
+        let mut lease = self.sessions.lease().await?;
+        // A sign of life that a busy server answers late must not end the snapshot.
+        lease.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0").await?;
+        let row = lease
+            .row(
+                "SELECT pg_catalog.pg_export_snapshot(), \
+                 to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')",
+            )
+            .await?;
+        let (id, taken_at) = match row.as_slice() {
+            [Some(id), Some(at)] if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+                (id.clone(), at.parse().ok())
+            }
+            _ => (String::new(), None),
+        };
+        let Some(taken_at) = taken_at else {
+            return Err(PostgresError::new(self.server(), Fault::Protocol, "no snapshot was given").into());
+        };
+        let pause =
+            (self.options.idle_timeout / 3).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        let holder = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                if lease.run("SELECT 1").await.is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(Snapshot { id, taken_at, holder })
+    }
+}
+
+impl Snapshot {
+    /// Its name at the server.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The server's clock when it was taken.
+    pub fn taken_at(&self) -> Timestamp {
+        self.taken_at
+    }
+
+    /// Whether its connection was alive at the last sign of life.
+    pub fn is_held(&self) -> bool {
+        !self.holder.is_finished()
+    }
+}
+
+impl Drop for Snapshot {
+    fn drop(&mut self) {
+        // The task owns the connection, which closes with it.
+        self.holder.abort();
+    }
+}

@@ -1,0 +1,106 @@
+//! The way that the sides allow: range by range where they are sorted, by partitions where they are not.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+};
+
+use arrow::record_batch::RecordBatch;
+use dualrun_compare::{Common, Comparison, Options};
+
+use crate::{
+    error::StreamError,
+    output::{Files, OutputFiles},
+    ranges,
+    side::Side,
+    spill,
+    work::Work,
+};
+
+/// What a comparison may use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Threads that read and compare.
+    pub threads: usize,
+    /// Bytes of rows that may stand in memory at once, beyond what a few batches a thread take.
+    pub memory: u64,
+    /// The folder for rows that exceed the memory; taken as it is needed and emptied at the end.
+    pub spill: PathBuf,
+}
+
+/// How the rows were brought together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// Both sides were sorted by the key.
+    Sorted,
+    /// They were partitioned, and so many bytes went through the spill folder.
+    Partitioned {
+        /// Bytes written to the spill folder.
+        spilled: u64,
+    },
+}
+
+/// What was found, and how.
+#[derive(Debug)]
+pub struct Compared {
+    /// Counts, sums, customers.
+    pub comparison: Comparison,
+    /// The first differences, as many as were asked for.
+    pub head: Vec<RecordBatch>,
+    /// How the rows were brought together.
+    pub way: Way,
+}
+
+/// Is told how far a comparison has come.
+pub trait Watch: Sync {
+    /// So many rows of both sides are compared.
+    fn rows(&self, done: u64, total: u64);
+}
+
+/// What to compare by, and what is wanted of it.
+#[derive(Clone, Copy)]
+pub struct Request<'a> {
+    /// What the schemas of both sides have in common.
+    pub common: &'a Common,
+    /// Customers that are left out, caps.
+    pub options: &'a Options,
+    /// Files for what differs.
+    pub outputs: Option<&'a OutputFiles>,
+    /// So many rows of differences, or somewhat more, come back.
+    pub head: u64,
+    /// Threads, memory, spill folder.
+    pub limits: &'a Limits,
+    /// Is told how far it has come.
+    pub watch: &'a dyn Watch,
+    /// Is asked at the end, before any file gets its name: are the relations still those that were opened?
+    pub confirm: &'a dyn Fn() -> Result<(), StreamError>,
+}
+
+/// Compares two sides.
+///
+/// Blocks; where a side stands in a remote store the thread must not be one of the runtime that reads it.
+///
+/// # Errors
+/// What reading, comparing, spilling and writing say. No file has its name then.
+pub fn compare_sides(legacy: &Side, new: &Side, request: &Request<'_>) -> Result<Compared, StreamError> {
+    let Request { common, options, outputs, head, limits, watch, confirm } = *request;
+    let common = Arc::new(common.clone());
+    let files = Files::create(outputs, &common)?;
+    let work = Work::new(&common, &files, head);
+    match ranges::run((legacy, new), &work, options, files, limits, watch) {
+        Ok((comparison, head, files)) => {
+            confirm()?;
+            files.finish()?;
+            return Ok(Compared { comparison, head, way: Way::Sorted });
+        }
+        Err(error) if error.is_unsorted() => {}
+        Err(error) => return Err(error),
+    }
+    let files = Files::create(outputs, &common)?;
+    let work = Work::new(&common, &files, head);
+    let found = spill::run((legacy, new), &work, options, files, limits, watch)?;
+    confirm()?;
+    found.files.finish()?;
+    let way = Way::Partitioned { spilled: found.spilled };
+    Ok(Compared { comparison: found.comparison, head: found.head, way })
+}

@@ -1,0 +1,323 @@
+//! The files that a comparison leaves: differences and customers, as Parquet.
+//!
+//! Threads encode their own row groups where there is much to write, and one appends them in the order of the ranges. A
+//! file stands under its name when it is whole, or not at all.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use arrow::{
+    datatypes::{DataType, SchemaRef},
+    record_batch::RecordBatch,
+};
+use dualrun_compare::{BatchSink, Common, Parts, customers_batch, differences_schema};
+use parquet::{
+    arrow::{
+        ArrowWriter,
+        arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves},
+    },
+    basic::Compression,
+    errors::ParquetError,
+    file::{
+        properties::{EnabledStatistics, WriterProperties},
+        writer::SerializedFileWriter,
+    },
+    schema::types::ColumnPath,
+};
+use tempfile::TempPath;
+
+use crate::error::StreamError;
+
+/// From so many rows on a thread encodes them itself.
+const ENCODE_ROWS: usize = 1 << 16;
+/// Rows of a row group.
+const GROUP_ROWS: usize = 1 << 20;
+
+/// Where the results go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutputFiles {
+    /// One row a result row that differs, see [`dualrun_compare::differences_schema`].
+    pub differences: PathBuf,
+    /// One row a customer and column, see [`dualrun_compare::customers_batch`]; in the order of the keys.
+    pub customers: Option<PathBuf>,
+}
+
+/// The files that are wanted.
+#[derive(Default)]
+pub(crate) struct Files {
+    pub(crate) differences: Option<GrowingFile>,
+    pub(crate) customers: Option<GrowingFile>,
+}
+
+impl Files {
+    pub(crate) fn create(wanted: Option<&OutputFiles>, common: &Common) -> Result<Self, StreamError> {
+        let Some(wanted) = wanted else { return Ok(Self::default()) };
+        let differences = differences_schema(common, &Parts::PLAIN);
+        let customers = customers_batch(&[]).map_err(StreamError::Compare)?.schema();
+        let file = |path: &PathBuf, schema: &SchemaRef| GrowingFile::create(path, schema, common);
+        Ok(Self {
+            differences: Some(file(&wanted.differences, &differences)?),
+            customers: wanted.customers.as_ref().map(|path| file(path, &customers)).transpose()?,
+        })
+    }
+
+    /// Customers that were complete in a part come before those that became complete with it.
+    pub(crate) fn append(
+        &mut self,
+        differences: Piece,
+        customers: Piece,
+        edge: PieceSink,
+    ) -> Result<(), StreamError> {
+        if let Some(file) = &mut self.differences {
+            file.append(differences)?;
+        }
+        if let Some(file) = &mut self.customers {
+            file.append(customers)?;
+            let path = file.path.clone();
+            let (edge, _) =
+                edge.finish().map_err(|source| StreamError::Write { path, source: source.into() })?;
+            file.append(edge)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the files their names.
+    pub(crate) fn finish(self) -> Result<(), StreamError> {
+        self.customers.map_or(Ok(()), GrowingFile::finish)?;
+        self.differences.map_or(Ok(()), GrowingFile::finish)
+    }
+}
+
+/// A row group that was encoded.
+type EncodedGroup = Vec<ArrowColumnChunk>;
+
+/// A Parquet file that grows range by range.
+pub(crate) struct GrowingFile {
+    path: PathBuf,
+    temporary: TempPath,
+    writer: SerializedFileWriter<File>,
+    encoder: Arc<Encoder>,
+    pending: Vec<RecordBatch>,
+    pending_rows: usize,
+}
+
+/// Encodes row groups of one file on any thread.
+pub(crate) struct Encoder {
+    schema: SchemaRef,
+    factory: ArrowRowGroupWriterFactory,
+}
+
+/// What one range has for a file: row groups, then rows that were too few to encode.
+#[derive(Default)]
+pub(crate) struct Piece {
+    groups: Vec<EncodedGroup>,
+    rows: Vec<RecordBatch>,
+}
+
+/// Takes the rows of one range, on the thread that compares it.
+pub(crate) struct PieceSink {
+    encoder: Option<Arc<Encoder>>,
+    piece: Piece,
+    waiting: usize,
+    writers: Option<(Vec<ArrowColumnWriter>, usize)>,
+    /// The first rows, so many as are wanted.
+    pub(crate) head: Vec<RecordBatch>,
+    head_rows: u64,
+    head_wanted: u64,
+}
+
+impl GrowingFile {
+    pub(crate) fn create(path: &Path, schema: &SchemaRef, common: &Common) -> Result<Self, StreamError> {
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StreamError::Write {
+            path: path.to_owned(),
+            source,
+        };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let file = temporary(folder).map_err(|e| failed(e.into()))?;
+        let (file, temporary) = file.into_parts();
+        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties(schema, common)));
+        let (writer, factory) =
+            writer.and_then(ArrowWriter::into_serialized_writer).map_err(|e| failed(e.into()))?;
+        Ok(Self {
+            path: path.to_owned(),
+            temporary,
+            writer,
+            encoder: Arc::new(Encoder { schema: Arc::clone(schema), factory }),
+            pending: Vec::new(),
+            pending_rows: 0,
+        })
+    }
+
+    pub(crate) fn encoder(&self) -> Arc<Encoder> {
+        Arc::clone(&self.encoder)
+    }
+
+    pub(crate) fn append(&mut self, piece: Piece) -> Result<(), StreamError> {
+        let path = self.path.clone();
+        let mut add = || {
+            if !piece.groups.is_empty() {
+                self.write_pending()?;
+            }
+            for group in piece.groups {
+                self.write_group(group)?;
+            }
+            self.pending_rows += piece.rows.iter().map(RecordBatch::num_rows).sum::<usize>();
+            self.pending.extend(piece.rows);
+            if self.pending_rows >= ENCODE_ROWS { self.write_pending() } else { Ok(()) }
+        };
+        add().map_err(|source| StreamError::Write { path, source: source.into() })
+    }
+
+    /// Gives the file its name.
+    pub(crate) fn finish(mut self) -> Result<(), StreamError> {
+        let path = self.path.clone();
+        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StreamError::Write {
+            path: path.clone(),
+            source,
+        };
+        self.write_pending().and_then(|()| self.writer.close()).map_err(|e| failed(e.into()))?;
+        self.temporary.persist(&self.path).map_err(|e| failed(e.error.into()))
+    }
+
+    fn write_pending(&mut self) -> Result<(), ParquetError> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let mut writers = self.encoder.writers()?;
+        for batch in self.pending.drain(..) {
+            self.encoder.encode(&mut writers, &batch)?;
+        }
+        self.pending_rows = 0;
+        let group = close(writers)?;
+        self.write_group(group)
+    }
+
+    fn write_group(&mut self, group: EncodedGroup) -> Result<(), ParquetError> {
+        let mut row_group = self.writer.next_row_group()?;
+        for chunk in group {
+            chunk.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close().map(|_| ())
+    }
+}
+
+impl Encoder {
+    fn writers(&self) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
+        self.factory.create_column_writers(0)
+    }
+
+    fn encode(&self, writers: &mut [ArrowColumnWriter], batch: &RecordBatch) -> Result<(), ParquetError> {
+        let mut writers = writers.iter_mut();
+        for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
+            for leaf in compute_leaves(field, column)? {
+                if let Some(writer) = writers.next() {
+                    writer.write(&leaf)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl PieceSink {
+    /// Without an encoder the rows are dropped, apart from the first `head_wanted`.
+    pub(crate) fn new(encoder: Option<Arc<Encoder>>, head_wanted: u64) -> Self {
+        Self {
+            encoder,
+            piece: Piece::default(),
+            waiting: 0,
+            writers: None,
+            head: Vec::new(),
+            head_rows: 0,
+            head_wanted,
+        }
+    }
+
+    /// What is to be appended to the file, and the first rows.
+    pub(crate) fn finish(mut self) -> Result<(Piece, Vec<RecordBatch>), ParquetError> {
+        if self.writers.is_some() {
+            self.encode()?;
+        }
+        if let Some((writers, _)) = self.writers.take() {
+            self.piece.groups.push(close(writers)?);
+        }
+        Ok((self.piece, self.head))
+    }
+
+    fn take(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
+        if self.head_rows < self.head_wanted {
+            self.head_rows += batch.num_rows() as u64;
+            self.head.push(batch.clone());
+        }
+        if self.encoder.is_none() {
+            return Ok(());
+        }
+        self.waiting += batch.num_rows();
+        self.piece.rows.push(batch);
+        if self.waiting >= ENCODE_ROWS { self.encode() } else { Ok(()) }
+    }
+
+    fn encode(&mut self) -> Result<(), ParquetError> {
+        let Some(encoder) = &self.encoder else { return Ok(()) };
+        for batch in self.piece.rows.drain(..) {
+            let (writers, rows) = match &mut self.writers {
+                Some(writers) => writers,
+                none => none.insert((encoder.writers()?, 0)),
+            };
+            encoder.encode(writers, &batch)?;
+            *rows += batch.num_rows();
+            if *rows >= GROUP_ROWS
+                && let Some((writers, _)) = self.writers.take()
+            {
+                self.piece.groups.push(close(writers)?);
+            }
+        }
+        self.waiting = 0;
+        Ok(())
+    }
+}
+
+impl BatchSink for PieceSink {
+    fn write(&mut self, batch: RecordBatch) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(self.take(batch)?)
+    }
+}
+
+fn close(writers: Vec<ArrowColumnWriter>) -> Result<EncodedGroup, ParquetError> {
+    writers.into_iter().map(ArrowColumnWriter::close).collect()
+}
+
+#[cfg(unix)]
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    // As any new file: the mask of the process takes away what it takes away.
+    let permissions = std::fs::Permissions::from_mode(0o666);
+    tempfile::Builder::new().prefix(".dualrun-").permissions(permissions).tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
+    tempfile::Builder::new().prefix(".dualrun-").tempfile_in(folder)
+}
+
+/// Fast to write and readable everywhere. Values of measures hardly repeat, so that no dictionary is tried for them.
+fn properties(schema: &SchemaRef, common: &Common) -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_compression(Compression::SNAPPY)
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_created_by(concat!("dualrun ", env!("CARGO_PKG_VERSION")).to_owned());
+    for column in &common.spec.columns {
+        if let Ok(field) = schema.field_with_name(&column.name)
+            && let DataType::Struct(parts) = field.data_type()
+        {
+            for part in parts.iter().filter(|part| part.data_type().is_numeric()) {
+                let path = ColumnPath::new(vec![column.name.clone(), part.name().clone()]);
+                properties = properties.set_column_dictionary_enabled(path, false);
+            }
+        }
+    }
+    properties.build()
+}

@@ -1,0 +1,42 @@
+//! Sorted sides, range by range on several threads.
+
+use arrow::record_batch::RecordBatch;
+use dualrun_compare::{Comparison, Options};
+
+use crate::{
+    compare::{Limits, Watch},
+    error::StreamError,
+    ordered::{Gathered, in_order},
+    output::Files,
+    plan::Planner,
+    side::Side,
+    work::Work,
+};
+
+/// Compares sides that are sorted by the key.
+///
+/// # Errors
+/// Rows out of order, which [`StreamError::is_unsorted`] tells; otherwise what reading, comparing and writing say.
+pub(crate) fn run(
+    (legacy, new): (&Side, &Side),
+    work: &Work<'_>,
+    options: &Options,
+    files: Files,
+    limits: &Limits,
+    watch: &dyn Watch,
+) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
+    let total = legacy.rows() + new.rows();
+    let mut planner = Planner::new(legacy, new, work.common, limits.threads);
+    in_order(
+        limits.threads,
+        work,
+        Gathered::new(work.common, options, files),
+        || planner.next(),
+        |(a, b)| {
+            let rows = (a.end - a.start) + (b.end - b.start);
+            let done = work.compare(options, legacy.read(a, work.common)?, new.read(b, work.common)?)?;
+            Ok((done, rows))
+        },
+        |rows| watch.rows(rows, total),
+    )
+}

@@ -1,0 +1,71 @@
+//! The comparison of one part of the rows, on the thread that calls.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use arrow::record_batch::RecordBatch;
+use dualrun_compare::{Common, CompareError, Options, Partial, Parts, Relation, compare_range};
+
+use crate::{
+    error::StreamError,
+    ordered::unwrapped,
+    output::{Encoder, Files, Piece, PieceSink},
+    side::Batches,
+};
+
+/// What a thread found in a part.
+pub(crate) struct Done {
+    pub(crate) partial: Partial,
+    pub(crate) differences: Piece,
+    pub(crate) customers: Piece,
+    pub(crate) head: Vec<RecordBatch>,
+}
+
+/// What threads need to compare a part of the rows.
+pub(crate) struct Work<'a> {
+    pub(crate) common: &'a Arc<Common>,
+    pub(crate) differences: Option<Arc<Encoder>>,
+    pub(crate) customers: Option<Arc<Encoder>>,
+    /// The first differences are kept until there are so many.
+    pub(crate) head_wanted: u64,
+    pub(crate) head_full: AtomicBool,
+}
+
+impl<'a> Work<'a> {
+    pub(crate) fn new(common: &'a Arc<Common>, files: &Files, head_wanted: u64) -> Self {
+        Self {
+            common,
+            differences: files.differences.as_ref().map(|file| file.encoder()),
+            customers: files.customers.as_ref().map(|file| file.encoder()),
+            head_wanted,
+            head_full: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) fn compare(
+        &self,
+        options: &Options,
+        legacy: Batches,
+        new: Batches,
+    ) -> Result<Done, StreamError> {
+        let head = if self.head_full.load(Ordering::Relaxed) { 0 } else { self.head_wanted };
+        let mut differences = PieceSink::new(self.differences.clone(), head);
+        let mut customers = self.customers.clone().map(|encoder| PieceSink::new(Some(encoder), 0));
+        let relations: Vec<Relation<StreamError>> = vec![legacy, new];
+        let partial = compare_range(
+            self.common,
+            Parts::PLAIN,
+            relations,
+            options,
+            &mut differences,
+            customers.as_mut().map(|sink| sink as _),
+        )
+        .map_err(unwrapped)?;
+        let encoded = |source: parquet::errors::ParquetError| StreamError::Compare(CompareError::Sink(source.into()));
+        let (differences, head) = differences.finish().map_err(encoded)?;
+        let customers = customers.map(PieceSink::finish).transpose().map_err(encoded)?.unwrap_or_default().0;
+        Ok(Done { partial, differences, customers, head })
+    }
+}
