@@ -1,5 +1,6 @@
 //! How fast sums and comparisons are. Throughput is in values of a sum, and in rows of one side of a comparison.
 #![allow(missing_docs, reason = "macros of criterion make public items")]
+#![allow(clippy::expect_used, reason = "a benchmark of what fails is of no use")]
 
 use std::{convert::Infallible, hint::black_box, sync::Arc, time::Duration};
 
@@ -105,8 +106,9 @@ struct Shape {
 impl Shape {
     /// Sorted rows: a customer, an item, two measures and a text.
     fn table(self) -> RecordBatch {
-        let rows: Vec<usize> =
-            (0..ROWS).filter(|i| self.skipped.is_none_or(|n| (i / CUSTOMER_ROWS + i) % n != 0)).collect();
+        let rows: Vec<usize> = (0..ROWS)
+            .filter(|i| self.skipped.is_none_or(|n| !(i / CUSTOMER_ROWS + i).is_multiple_of(n)))
+            .collect();
         let is_changed = |i: usize| self.changed.is_some_and(|n| i.is_multiple_of(n));
         let is_null = |i: usize| self.nulls && i % 10 == 3;
         let value = |i: usize, seed: usize| measure(i, seed) + if is_changed(i) { 0.5 } else { 0.0 };
@@ -153,7 +155,8 @@ fn batches(table: &RecordBatch, common: &Common, views: bool) -> Vec<RecordBatch
 }
 
 fn relation(batches: &[RecordBatch]) -> Relation<Infallible> {
-    Box::new(batches.to_vec().into_iter().map(Ok))
+    let batches = batches.to_vec();
+    Box::new(batches.into_iter().map(Ok))
 }
 
 criterion_group!(benches, sums, comparisons);

@@ -111,12 +111,11 @@ impl Block {
                 Ok(Column { array, values })
             })
             .collect::<Result<_, CompareError>>()?;
-        let customer = spec.customer.as_deref().map(column).transpose()?.map(|array| {
-            match array.as_string_view_opt() {
+        let customer =
+            spec.customer.as_deref().map(column).transpose()?.map(|array| match array.as_string_view_opt() {
                 Some(views) => Customer::Text(views.clone()),
                 None => Customer::Other(array),
-            }
-        });
+            });
         let order = match order {
             Order::Key => None,
             Order::Hash => Some(order_column(batch)?),
@@ -211,7 +210,14 @@ impl Block {
     }
 
     /// Whether both blocks surely hold the same values of a column in all of these rows. `false` may be wrong.
-    pub(crate) fn same(&self, column: usize, at: usize, other: &Self, other_at: usize, length: usize) -> bool {
+    pub(crate) fn same(
+        &self,
+        column: usize,
+        at: usize,
+        other: &Self,
+        other_at: usize,
+        length: usize,
+    ) -> bool {
         match (&self.columns[column].values, &other.columns[column].values) {
             (Values::Measure(a), Values::Measure(b)) => a.same(at, b, other_at, length),
             (Values::Attribute(a), Values::Attribute(b)) => a.same(at, b, other_at, length),

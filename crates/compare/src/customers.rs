@@ -1,17 +1,39 @@
 //! All customers as one table, one row a customer and column.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arrow::{
-    array::{ArrayRef, BooleanArray, StringArray, UInt64Array},
+    array::{ArrayRef, BooleanBuilder, StringBuilder, UInt64Builder},
     record_batch::RecordBatch,
 };
-use dualrun_core::run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, figures::Figure};
+use dualrun_core::{
+    VerdictCounts,
+    run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, RowCounts},
+};
 
 use crate::error::CompareError;
 
-/// A customer and one of its columns.
-type Line<'a> = (&'a CustomerReport, Option<&'a ColumnReport>);
+const ROW_COUNTS: [&str; 15] = [
+    "rows_legacy",
+    "rows_new",
+    "rows_paired",
+    "rows_equal",
+    "rows_within_tolerance",
+    "rows_explained",
+    "rows_pending",
+    "rows_unexplained",
+    "rows_only_legacy",
+    "rows_only_new",
+    "rows_ambiguous_legacy",
+    "rows_ambiguous_new",
+    "rows_null_keys",
+    "rows_one_sided_explained",
+    "rows_one_sided_pending",
+];
+const LAST_ROW_COUNT: &str = "rows_one_sided_unexplained";
+const CELL_COUNTS: [&str; 5] = ["equal", "within_tolerance", "explained", "pending", "unexplained"];
+const FIGURES: [&str; 6] =
+    ["legacy_total", "new_total", "net_difference", "gross_difference", "gross_unexplained", "max_relative"];
 
 /// The table of `customers.parquet`: `customer`, `verdict`, the counts of its rows, then one compared column with
 /// its counts of cells and its figures as exact text. A customer without compared columns has one row, with null in `column` and
@@ -20,65 +42,150 @@ type Line<'a> = (&'a CustomerReport, Option<&'a ColumnReport>);
 /// # Errors
 /// None that follow from the data; Arrow's own.
 pub fn customers_batch(customers: &[CustomerReport]) -> Result<RecordBatch, CompareError> {
-    let rows: Vec<Line<'_>> = customers
-        .iter()
-        .flat_map(|customer| {
-            let columns: Vec<_> = if customer.columns.is_empty() {
-                vec![None]
-            } else {
-                customer.columns.iter().map(Some).collect()
-            };
-            columns.into_iter().map(move |column| (customer, column))
-        })
-        .collect();
-    let text = |of: &dyn Fn(&Line<'_>) -> Option<String>| -> ArrayRef {
-        Arc::new(rows.iter().map(of).collect::<StringArray>())
-    };
-    let count = |of: &dyn Fn(&Line<'_>) -> Option<u64>| -> ArrayRef {
-        Arc::new(rows.iter().map(of).collect::<UInt64Array>())
-    };
-    let row = |of: fn(&CustomerReport) -> u64| count(&|r| Some(of(r.0)));
-    let cell = |of: fn(&ColumnReport) -> u64| count(&|r| r.1.map(of));
-    let figure = |of: fn(&ColumnReport) -> &Option<Figure>| {
-        text(&|r| r.1.and_then(|c| of(c).as_ref().map(|f| f.0.clone())))
-    };
-    let offsetting: BooleanArray = rows.iter().map(|r| r.1.map(|c| c.offsetting)).collect();
-    Ok(RecordBatch::try_from_iter_with_nullable([
-        ("customer", text(&|r| r.0.customer.clone()), true),
-        ("verdict", text(&|r| Some(CustomerVerdict::as_str(r.0.verdict).to_owned())), false),
-        ("rows_legacy", row(|c| c.rows.legacy), false),
-        ("rows_new", row(|c| c.rows.new), false),
-        ("rows_paired", row(|c| c.rows.paired), false),
-        ("rows_equal", row(|c| c.rows.verdicts.equal), false),
-        ("rows_within_tolerance", row(|c| c.rows.verdicts.within_tolerance), false),
-        ("rows_explained", row(|c| c.rows.verdicts.explained), false),
-        ("rows_pending", row(|c| c.rows.verdicts.pending), false),
-        ("rows_unexplained", row(|c| c.rows.verdicts.unexplained), false),
-        ("rows_only_legacy", row(|c| c.rows.only_legacy), false),
-        ("rows_only_new", row(|c| c.rows.only_new), false),
-        ("rows_ambiguous_legacy", row(|c| c.rows.ambiguous_key.legacy), false),
-        ("rows_ambiguous_new", row(|c| c.rows.ambiguous_key.new), false),
-        ("rows_null_keys", row(|c| c.rows.null_keys), false),
-        ("rows_one_sided_explained", row(|c| c.rows.one_sided.explained), false),
-        ("rows_one_sided_pending", row(|c| c.rows.one_sided.pending), false),
-        ("rows_one_sided_unexplained", row(|c| c.rows.one_sided.unexplained), false),
-        ("column", text(&|r| r.1.map(|c| c.name.clone())), true),
-        ("kind", text(&|r| r.1.map(|c| kind(c.kind).to_owned())), true),
-        ("unit", text(&|r| r.1.and_then(|c| c.unit.clone())), true),
-        ("equal", cell(|c| c.verdicts.equal), true),
-        ("within_tolerance", cell(|c| c.verdicts.within_tolerance), true),
-        ("explained", cell(|c| c.verdicts.explained), true),
-        ("pending", cell(|c| c.verdicts.pending), true),
-        ("unexplained", cell(|c| c.verdicts.unexplained), true),
-        ("legacy_total", figure(|c| &c.legacy_total), true),
-        ("new_total", figure(|c| &c.new_total), true),
-        ("net_difference", figure(|c| &c.net_difference), true),
-        ("gross_difference", figure(|c| &c.gross_difference), true),
-        ("gross_unexplained", figure(|c| &c.gross_unexplained), true),
-        ("max_relative", figure(|c| &c.max_relative), true),
-        ("not_finite", cell(|c| c.not_finite), true),
-        ("offsetting", Arc::new(offsetting), true),
-    ])?)
+    let mut lines = CustomerLines::default();
+    for customer in customers {
+        let columns = customer.columns.iter().map(Line::of);
+        lines.customer(customer.customer.as_deref(), customer.verdict, &customer.rows, columns);
+    }
+    lines.finish()
+}
+
+/// A compared column of a customer.
+#[derive(Debug)]
+pub(crate) struct Line<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) kind: ColumnKind,
+    pub(crate) unit: Option<&'a str>,
+    pub(crate) verdicts: VerdictCounts,
+    /// Totals of both sides, net and gross difference, gross unexplained, largest relative difference.
+    pub(crate) figures: Option<[Cow<'a, str>; 6]>,
+    pub(crate) not_finite: u64,
+    pub(crate) offsetting: bool,
+}
+
+impl<'a> Line<'a> {
+    fn of(column: &'a ColumnReport) -> Self {
+        let figures = [
+            &column.legacy_total,
+            &column.new_total,
+            &column.net_difference,
+            &column.gross_difference,
+            &column.gross_unexplained,
+            &column.max_relative,
+        ];
+        let text = |n: usize| Cow::Borrowed(figures[n].as_ref().map_or("", |figure| figure.as_str()));
+        Self {
+            name: &column.name,
+            kind: column.kind,
+            unit: column.unit.as_deref(),
+            verdicts: column.verdicts,
+            figures: figures.iter().all(|f| f.is_some()).then(|| std::array::from_fn(text)),
+            not_finite: column.not_finite,
+            offsetting: column.offsetting,
+        }
+    }
+}
+
+/// Collects customers.
+#[derive(Debug, Default)]
+pub(crate) struct CustomerLines {
+    pub(crate) lines: usize,
+    customer: StringBuilder,
+    verdict: StringBuilder,
+    rows: [UInt64Builder; 16],
+    column: StringBuilder,
+    kind: StringBuilder,
+    unit: StringBuilder,
+    cells: [UInt64Builder; 5],
+    figures: [StringBuilder; 6],
+    not_finite: UInt64Builder,
+    offsetting: BooleanBuilder,
+}
+
+impl CustomerLines {
+    pub(crate) fn customer<'a>(
+        &mut self,
+        name: Option<&str>,
+        verdict: CustomerVerdict,
+        rows: &RowCounts,
+        columns: impl Iterator<Item = Line<'a>>,
+    ) {
+        let before = self.lines;
+        for line in columns {
+            self.line(name, verdict, rows, Some(line));
+        }
+        if self.lines == before {
+            self.line(name, verdict, rows, None);
+        }
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<RecordBatch, CompareError> {
+        self.lines = 0;
+        let text = |builder: &mut StringBuilder| -> ArrayRef { Arc::new(builder.finish()) };
+        let count = |builder: &mut UInt64Builder| -> ArrayRef { Arc::new(builder.finish()) };
+        let mut columns: Vec<(&str, ArrayRef, bool)> =
+            vec![("customer", text(&mut self.customer), true), ("verdict", text(&mut self.verdict), false)];
+        let names = ROW_COUNTS.into_iter().chain([LAST_ROW_COUNT]);
+        columns.extend(names.zip(&mut self.rows).map(|(name, builder)| (name, count(builder), false)));
+        columns.push(("column", text(&mut self.column), true));
+        columns.push(("kind", text(&mut self.kind), true));
+        columns.push(("unit", text(&mut self.unit), true));
+        let cells = CELL_COUNTS.into_iter().zip(&mut self.cells);
+        columns.extend(cells.map(|(name, builder)| (name, count(builder), true)));
+        let figures = FIGURES.into_iter().zip(&mut self.figures);
+        columns.extend(figures.map(|(name, builder)| (name, text(builder), true)));
+        columns.push(("not_finite", count(&mut self.not_finite), true));
+        columns.push(("offsetting", Arc::new(self.offsetting.finish()), true));
+        Ok(RecordBatch::try_from_iter_with_nullable(columns)?)
+    }
+
+    fn line(
+        &mut self,
+        name: Option<&str>,
+        verdict: CustomerVerdict,
+        rows: &RowCounts,
+        line: Option<Line<'_>>,
+    ) {
+        self.lines += 1;
+        self.customer.append_option(name);
+        self.verdict.append_value(verdict.as_str());
+        let counts = [
+            rows.legacy,
+            rows.new,
+            rows.paired,
+            rows.verdicts.equal,
+            rows.verdicts.within_tolerance,
+            rows.verdicts.explained,
+            rows.verdicts.pending,
+            rows.verdicts.unexplained,
+            rows.only_legacy,
+            rows.only_new,
+            rows.ambiguous_key.legacy,
+            rows.ambiguous_key.new,
+            rows.null_keys,
+            rows.one_sided.explained,
+            rows.one_sided.pending,
+            rows.one_sided.unexplained,
+        ];
+        self.rows.iter_mut().zip(counts).for_each(|(builder, n)| builder.append_value(n));
+        let line = line.as_ref();
+        self.column.append_option(line.map(|line| line.name));
+        self.kind.append_option(line.map(|line| kind(line.kind)));
+        self.unit.append_option(line.and_then(|line| line.unit));
+        let cells = line.map(|line| {
+            let v = &line.verdicts;
+            [v.equal, v.within_tolerance, v.explained, v.pending, v.unexplained]
+        });
+        for (n, builder) in self.cells.iter_mut().enumerate() {
+            builder.append_option(cells.map(|cells| cells[n]));
+        }
+        let figures = line.and_then(|line| line.figures.as_ref());
+        for (n, builder) in self.figures.iter_mut().enumerate() {
+            builder.append_option(figures.map(|figures| figures[n].as_ref()));
+        }
+        self.not_finite.append_option(line.map(|line| line.not_finite));
+        self.offsetting.append_option(line.map(|line| line.offsetting));
+    }
 }
 
 fn kind(kind: ColumnKind) -> &'static str {

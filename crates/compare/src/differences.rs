@@ -1,5 +1,7 @@
 //! The stored differences: one row a result row that differs, with the values of all relations in their own types.
 
+mod stretch;
+
 use std::sync::Arc;
 
 use arrow::{
@@ -12,6 +14,8 @@ use arrow::{
 use dualrun_core::Verdict;
 
 use crate::{block::Block, error::CompareError, schema::Common, spec::Parts};
+
+pub(crate) use stretch::{MANY, StretchRows};
 
 /// Rows of one batch that is given to the sink.
 const BATCH_ROWS: usize = 8192;
@@ -29,6 +33,11 @@ pub trait BatchSink {
     /// # Errors
     /// The batch could not be written; the comparison stops.
     fn write(&mut self, batch: RecordBatch) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Whether more rows are wanted; they are counted all the same.
+    fn wants(&self) -> bool {
+        true
+    }
 }
 
 impl BatchSink for Vec<RecordBatch> {
@@ -163,6 +172,9 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         self.written += 1;
+        if !self.sink.wants() {
+            return Ok(());
+        }
         let mut waiting = Waiting { kind, verdict, places: [(0, 0); 4] };
         for (slot, place) in waiting.places.iter_mut().zip(places).take(self.relations) {
             if let Some((block, row)) = place {

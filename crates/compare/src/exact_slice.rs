@@ -60,9 +60,9 @@ fn chunk_parts(values: &[f64], parts: &mut Vec<f64>) -> u64 {
     if high.is_nan() {
         return one_by_one(values, parts);
     }
-    parts.extend([high, low].into_iter().filter(|part| *part != 0.0));
+    let mut rests = Vec::new();
     if left.iter().any(|bits| bits << 1 != 0) {
-        let rests: Vec<f64> = values
+        rests = values
             .iter()
             .map(|value| {
                 let rest = value - ((sigma + value) - sigma);
@@ -70,8 +70,13 @@ fn chunk_parts(values: &[f64], parts: &mut Vec<f64>) -> u64 {
             })
             .filter(|rest| *rest != 0.0)
             .collect();
-        exact_parts(&rests, parts);
+        // Sizes that are far apart gain nothing by being cut again and again.
+        if rests.len() > values.len() / FEW {
+            return one_by_one(values, parts);
+        }
     }
+    parts.extend([high, low].into_iter().filter(|part| *part != 0.0));
+    exact_parts(&rests, parts);
     0
 }
 

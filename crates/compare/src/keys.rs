@@ -5,8 +5,10 @@ use std::cmp::Ordering;
 use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray},
     buffer::{NullBuffer, ScalarBuffer},
-    datatypes::{DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-        TimestampNanosecondType, TimestampSecondType},
+    datatypes::{
+        DataType, Date32Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
+        TimestampNanosecondType, TimestampSecondType,
+    },
     error::ArrowError,
     row::{RowConverter, Rows, SortField},
 };
@@ -50,7 +52,11 @@ impl Keys {
     ///
     /// # Errors
     /// As [`Self::new`].
-    pub(crate) fn ordered(order: Option<&Int64Array>, arrays: &[ArrayRef], rows: usize) -> Result<Self, ArrowError> {
+    pub(crate) fn ordered(
+        order: Option<&Int64Array>,
+        arrays: &[ArrayRef],
+        rows: usize,
+    ) -> Result<Self, ArrowError> {
         let mut columns = Vec::with_capacity(arrays.len() + 1);
         columns.extend(order.map(|values| KeyColumn::Long(values.values().clone(), None)));
         let before = columns.len();
@@ -142,7 +148,9 @@ impl KeyColumn {
             DataType::Timestamp(TimeUnit::Millisecond, _) => long!(TimestampMillisecondType),
             DataType::Timestamp(TimeUnit::Microsecond, _) => long!(TimestampMicrosecondType),
             DataType::Timestamp(TimeUnit::Nanosecond, _) => long!(TimestampNanosecondType),
-            DataType::Date32 => Self::Day(array.as_primitive::<Date32Type>().values().clone(), some_nulls(array)),
+            DataType::Date32 => {
+                Self::Day(array.as_primitive::<Date32Type>().values().clone(), some_nulls(array))
+            }
             other => {
                 let converter = RowConverter::new(vec![SortField::new(other.clone())])?;
                 Self::Bytes(converter.convert_columns(std::slice::from_ref(array))?, array.logical_nulls())
@@ -188,10 +196,7 @@ impl KeyColumn {
                     return same_values(&a[at..at + length], &b[other_at..other_at + length]);
                 }
                 (Self::Text(a, true), Self::Text(b, true)) => {
-                    return same_values(
-                        &a.views()[at..at + length],
-                        &b.views()[other_at..other_at + length],
-                    );
+                    return same_values(&a.views()[at..at + length], &b.views()[other_at..other_at + length]);
                 }
                 (Self::Text(a, _), Self::Text(b, _)) => return same_texts(a, at, b, other_at, length),
                 _ => {}
@@ -228,9 +233,7 @@ impl KeyColumn {
                 Self::Bytes(..) => {}
             }
         }
-        (0..length)
-            .position(|i| self.compare(at + i, self, at + i + 1) != Ordering::Equal)
-            .unwrap_or(length)
+        (0..length).position(|i| self.compare(at + i, self, at + i + 1) != Ordering::Equal).unwrap_or(length)
     }
 
     /// How many rows from `at` on have strictly ascending values.

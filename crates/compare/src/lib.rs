@@ -45,5 +45,5 @@ pub use merge::{Group, KeyedMerge, RowRef};
 pub use order::{ORDER_COLUMN, Order, order_values, orders_by_customer};
 pub use schema::{Common, common_for_diff, common_for_result, conform};
 pub use sort::sort_batches;
-pub use views::{KeyRows, conform_views};
 pub use spec::{CompareColumn, CompareKind, CompareSpec, Parts, Relation};
+pub use views::{KeyRows, conform_views};

@@ -6,8 +6,8 @@
 use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array},
     datatypes::{
-        DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType, TimestampMillisecondType,
-        TimestampNanosecondType, TimestampSecondType,
+        DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
+        TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
     },
     error::ArrowError,
     record_batch::RecordBatch,

@@ -162,8 +162,7 @@ impl SegmentFigures {
         let gap = (new - legacy).abs();
         let larger = legacy.abs().max(new.abs());
         // The difference of two finite floats may exceed their range, their ratio never does.
-        let relative =
-            if gap.is_finite() { gap / larger } else { (new / larger - legacy / larger).abs() };
+        let relative = if gap.is_finite() { gap / larger } else { (new / larger - legacy / larger).abs() };
         self.max_relative = self.max_relative.max(relative);
         self.delta.float(new);
         self.delta.float(-legacy);

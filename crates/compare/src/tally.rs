@@ -1,6 +1,6 @@
 //! Counts and sums of one customer, or of the run.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use arrow::datatypes::DataType;
 use dualrun_core::{
@@ -12,6 +12,7 @@ use dualrun_core::{
 };
 
 use crate::{
+    customers::Line,
     measure::{Sum, scale_of},
     order::Order,
     schema::Common,
@@ -156,14 +157,19 @@ impl Tally {
     pub(crate) fn size(&self, plain: bool) -> (f64, f64) {
         let figures = || self.columns.iter().filter_map(|stats| stats.figures.as_ref());
         let gross = figures().map(|f| f.gross.to_f64(f.scale)).sum();
-        let unexplained =
-            if plain { gross } else { figures().map(|f| f.unexplained.to_f64(f.scale)).sum() };
+        let unexplained = if plain { gross } else { figures().map(|f| f.unexplained.to_f64(f.scale)).sum() };
         (unexplained, gross)
     }
 
     pub(crate) fn column_reports(&self, common: &Common, plain: bool) -> Vec<ColumnReport> {
         let columns = self.columns.iter().zip(&common.spec.columns);
         columns.map(|(stats, column)| stats.report(column, plain)).collect()
+    }
+
+    /// One line a column.
+    pub(crate) fn lines<'a>(&'a self, common: &'a Common, plain: bool) -> impl Iterator<Item = Line<'a>> {
+        let columns = self.columns.iter().zip(&common.spec.columns);
+        columns.map(move |(stats, column)| stats.line(column, plain))
     }
 }
 
@@ -179,49 +185,71 @@ impl Stats {
     }
 
     fn report(&self, column: &CompareColumn, plain: bool) -> ColumnReport {
-        let mut report = ColumnReport {
-            name: column.name.clone(),
+        let line = self.line(column, plain);
+        let [legacy_total, new_total, net, gross, unexplained, max_relative] = match line.figures {
+            Some(figures) => figures.map(|figure| Some(Figure(figure.into_owned()))),
+            None => [const { None }; 6],
+        };
+        ColumnReport {
+            name: line.name.to_owned(),
+            kind: line.kind,
+            unit: line.unit.map(str::to_owned),
+            verdicts: line.verdicts,
+            legacy_total,
+            new_total,
+            net_difference: net,
+            gross_difference: gross,
+            gross_unexplained: unexplained,
+            max_relative,
+            not_finite: line.not_finite,
+            offsetting: line.offsetting,
+            largest: self.largest.as_ref().map(|largest| largest.report.clone()),
+        }
+    }
+
+    fn line<'a>(&'a self, column: &'a CompareColumn, plain: bool) -> Line<'a> {
+        let mut line = Line {
+            name: &column.name,
             kind: ColumnKind::Attribute,
             unit: None,
             verdicts: self.verdicts,
-            legacy_total: None,
-            new_total: None,
-            net_difference: None,
-            gross_difference: None,
-            gross_unexplained: None,
-            max_relative: None,
+            figures: None,
             not_finite: 0,
             offsetting: false,
-            largest: self.largest.as_ref().map(|largest| largest.report.clone()),
         };
         if let CompareKind::Measure { unit, .. } = &column.kind {
-            report.kind = ColumnKind::Measure;
-            report.unit = unit.as_ref().map(|u| u.as_str().to_owned());
+            line.kind = ColumnKind::Measure;
+            line.unit = unit.as_ref().map(|u| u.as_str());
         }
         if let Some(figures) = &self.figures {
             let scale = figures.scale;
-            let legacy = figures.legacy.figure(scale);
+            let text = |sum: &Sum| -> Cow<'a, str> {
+                // Most customers of most runs agree.
+                if sum.is_zero() { "0".into() } else { sum.figure(scale).0.into() }
+            };
+            let legacy = text(&figures.legacy);
             let new = if figures.delta.is_zero() {
                 legacy.clone()
             } else {
                 let mut new = figures.legacy.clone();
                 new.merge(&figures.delta, false);
-                new.figure(scale)
+                text(&new)
             };
-            let gross = figures.gross.figure(scale);
-            let size = figures.gross.to_f64(scale);
-            report.offsetting =
-                figures.beyond && size > 0.0 && figures.delta.to_f64(scale).abs() <= OFFSETTING_SHARE * size;
-            report.legacy_total = Some(legacy);
-            report.new_total = Some(new);
-            report.net_difference = Some(figures.delta.figure(scale));
-            report.gross_unexplained =
-                Some(if plain { gross.clone() } else { figures.unexplained.figure(scale) });
-            report.gross_difference = Some(gross);
-            report.max_relative = Some(Figure::from_f64(figures.max_relative));
-            report.not_finite = figures.not_finite.unsigned_abs();
+            let gross = text(&figures.gross);
+            let unexplained = if plain { gross.clone() } else { text(&figures.unexplained) };
+            let relative: Cow<'a, str> = if figures.max_relative == 0.0 {
+                "0".into()
+            } else {
+                Figure::from_f64(figures.max_relative).0.into()
+            };
+            if figures.beyond {
+                let size = figures.gross.to_f64(scale);
+                line.offsetting = size > 0.0 && figures.delta.to_f64(scale).abs() <= OFFSETTING_SHARE * size;
+            }
+            line.figures = Some([legacy, new, text(&figures.delta), gross, unexplained, relative]);
+            line.not_finite = figures.not_finite.unsigned_abs();
         }
-        report
+        line
     }
 }
 

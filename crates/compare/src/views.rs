@@ -82,9 +82,8 @@ fn conform_column(batch: &RecordBatch, common: &Common, position: usize) -> Resu
         (_, DataType::Utf8) => {
             cast_to(column, &DataType::Utf8).and_then(|texts| cast(&texts, &DataType::Utf8View))
         }
-        (_, to) => cast_to(column, to).and_then(|array| {
-            if position < common.spec.key.len() { one_form(&array) } else { Ok(array) }
-        }),
+        (_, to) => cast_to(column, to)
+            .and_then(|array| if position < common.spec.key.len() { one_form(&array) } else { Ok(array) }),
     };
     conformed.map_err(|source| CompareError::Cast {
         column: field.name().clone(),

@@ -346,4 +346,37 @@ proptest! {
         prop_assert_eq!(found.comparison.differences, injected.len() as u64);
         prop_assert_eq!(found.comparison.rows.verdicts.unexplained, injected.len() as u64);
     }
+
+    /// Long stretches of differences are copied column by column, short ones row by row.
+    #[test]
+    fn many_differences_at_once_are_those_of_one_at_a_time(
+        rows in prop::collection::vec((0u8..3, value(), value(), prop::option::of(0u8..2), any::<bool>()), 100..400),
+        without in any::<bool>(),
+    ) {
+        let of = |pick: fn(&(u8, Option<f64>, Option<f64>, Option<u8>, bool)) -> (Option<f64>, Option<u8>)| {
+            let keyed = rows.iter().enumerate();
+            let table = keyed.map(|(k, row)| {
+                let (v, t) = pick(row);
+                (row.0, Some(k as i64), v, t)
+            });
+            table.collect::<Vec<Row>>()
+        };
+        let legacy = of(|r| (r.1, r.3));
+        let new = of(|r| (r.2, if r.4 { r.3 } else { None }));
+        let parts = if without { Parts { new_without: 2, ..Parts::PLAIN } } else { Parts::PLAIN };
+        let tables = [legacy.clone(), new, legacy];
+        let tolerance = Tolerance::new(0.25, 0.0).unwrap();
+        let at_once = run(&tables, parts, tolerance, usize::MAX);
+        let one_by_one = run(&tables, parts, tolerance, 40);
+        prop_assert_eq!(&at_once.comparison, &one_by_one.comparison);
+        let whole = |found: &Found| {
+            arrow::compute::concat_batches(&found.differences[0].schema(), &found.differences).unwrap()
+        };
+        if at_once.comparison.differences > 0 {
+            let (a, b) = (whole(&at_once), whole(&one_by_one));
+            for (x, y) in a.columns().iter().zip(b.columns()) {
+                prop_assert_eq!(format!("{x:?}"), format!("{y:?}"));
+            }
+        }
+    }
 }

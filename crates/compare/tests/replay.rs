@@ -32,7 +32,10 @@ const UNEXPLAINED: [u64; 5] = [0, 0, 0, 0, 1];
 fn a_change_and_a_bug_that_cancel_are_unexplained() {
     let found = cell(10.0, 10.0, 12.0, 10.0, 10.0);
     assert_eq!(found.counts("v"), UNEXPLAINED);
-    assert_eq!((found.cell_numbers("v", "legacy"), found.cell_numbers("v", "new")), (vec![Some(10.0)], vec![Some(10.0)]));
+    assert_eq!(
+        (found.cell_numbers("v", "legacy"), found.cell_numbers("v", "new")),
+        (vec![Some(10.0)], vec![Some(10.0)])
+    );
     assert_eq!(found.cell_numbers("v", "without_changes"), [Some(12.0)]);
     assert_eq!(found.cell_numbers("v", "with_fixes"), [Some(10.0)]);
     assert_eq!(found.comparison.columns[0].gross_unexplained.as_ref().unwrap().as_str(), "2");
@@ -119,7 +122,10 @@ fn a_one_sided_row_carries_its_measures_for_the_split() {
     let found = replay(&[], &[("x", 5.0)], &[], &[("x", 5.0)], &[("x", 5.0)]);
     assert_eq!(found.texts("dualrun_row"), [Some("only_new".to_owned())]);
     assert_eq!(found.texts("dualrun_verdict"), [Some("explained".to_owned())]);
-    assert_eq!((found.cell_numbers("v", "legacy"), found.cell_numbers("v", "new")), (vec![None], vec![Some(5.0)]));
+    assert_eq!(
+        (found.cell_numbers("v", "legacy"), found.cell_numbers("v", "new")),
+        (vec![None], vec![Some(5.0)])
+    );
     assert_eq!(found.cell_texts("v", "verdict"), [Some("explained".to_owned())]);
     assert_eq!(found.comparison.columns[0].gross_unexplained.as_ref().unwrap().as_str(), "0");
 }

@@ -26,7 +26,10 @@ fn empty_sides() {
     let one = diff(&none, &kv(&[("a", 2.0)]));
     assert_eq!((one.comparison.rows.only_new, one.comparison.rows.one_sided.unexplained), (1, 1));
     assert_eq!(one.texts("dualrun_row"), [Some("only_new".to_owned())]);
-    assert_eq!((one.cell_numbers("v", "legacy"), one.cell_numbers("v", "new")), (vec![None], vec![Some(2.0)]));
+    assert_eq!(
+        (one.cell_numbers("v", "legacy"), one.cell_numbers("v", "new")),
+        (vec![None], vec![Some(2.0)])
+    );
     assert_eq!(one.comparison.columns[0].gross_difference.as_ref().unwrap().as_str(), "2");
     let other = diff(&kv(&[("a", 2.0)]), &none);
     assert_eq!(other.comparison.rows.only_legacy, 1);

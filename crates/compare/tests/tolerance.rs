@@ -1,5 +1,7 @@
 //! Where a tolerance ends: exactly at its figure, in every type, both ways round.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use arrow::{

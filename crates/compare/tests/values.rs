@@ -43,7 +43,10 @@ fn integers_beyond_2_to_the_53_differ_by_one() {
     assert_eq!(found.cell_texts("v", "new"), [Some("9007199254740993".to_owned())]);
     let largest = found.comparison.columns[0].largest.clone().unwrap();
     assert_eq!(largest.difference.unwrap().as_str(), "1");
-    assert_eq!((largest.legacy.as_deref(), largest.key[0].value.as_deref()), (Some("9007199254740992"), Some("0")));
+    assert_eq!(
+        (largest.legacy.as_deref(), largest.key[0].value.as_deref()),
+        (Some("9007199254740992"), Some("0"))
+    );
     assert_eq!(found.comparison.columns[0].net_difference.as_ref().unwrap().as_str(), "1");
 }
 

@@ -1,4 +1,4 @@
-//! `compare LEGACY NEW KEY,… CUSTOMER [THREADS] [DIFFERENCES]`: the comparison alone, to measure it.
+//! `compare LEGACY NEW KEY,… CUSTOMER [THREADS] [MEGABYTES] [DIFFERENCES]`: the comparison alone, to measure it.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for developers")]
 
 use std::{collections::BTreeMap, path::Path, time::Instant};
@@ -27,9 +27,10 @@ fn main() {
     let tolerance = Tolerance::new(1e-9, 1e-9).unwrap();
     let common = common_for_diff(legacy.schema(), new.schema(), &key, Some(&args[4]), tolerance).unwrap();
     let threads = args.get(5).map_or(2, |t| t.parse().unwrap());
-    let limits = Limits { threads, memory: 512 << 20, spill: std::env::temp_dir() };
+    let megabytes: u64 = args.get(6).map_or(512, |megabytes| megabytes.parse().unwrap());
+    let limits = Limits { threads, memory: megabytes << 20, spill: std::env::temp_dir() };
     let options = Options { worst_customers: Some(100), ..Options::default() };
-    let outputs = args.get(6).map(|path| OutputFiles {
+    let outputs = args.get(7).map(|path| OutputFiles {
         differences: path.into(),
         customers: Some(format!("{path}.customers").into()),
     });

@@ -1,9 +1,6 @@
 //! The way that the sides allow: range by range where they are sorted, by partitions where they are not.
 
-use std::{
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{path::PathBuf, sync::Arc};
 
 use arrow::record_batch::RecordBatch;
 use dualrun_compare::{Common, Comparison, Options};

@@ -51,9 +51,9 @@ impl StreamError {
             Self::Read { source, .. } => source.hint(),
             Self::Compare(source) => source.hint(),
             Self::Write { .. } => Some("is there space left, and may the folder be written?".into()),
-            Self::Spill { .. } => {
-                Some("free some space, name another folder, or allow more memory so that less is spilled".into())
-            }
+            Self::Spill { .. } => Some(
+                "free some space, name another folder, or allow more memory so that less is spilled".into(),
+            ),
             Self::Thread => None,
         }
     }
@@ -79,9 +79,6 @@ impl StreamError {
 
     /// Whether it only says that rows are not in the order of their keys.
     pub(crate) fn is_unsorted(&self) -> bool {
-        matches!(
-            self,
-            Self::Compare(CompareError::NotSorted { .. } | CompareError::RangesOverlap)
-        )
+        matches!(self, Self::Compare(CompareError::NotSorted { .. } | CompareError::RangesOverlap))
     }
 }

@@ -9,15 +9,18 @@
 
 mod compare;
 pub mod error;
+mod ordered;
 pub mod output;
 mod plan;
-mod ordered;
 mod ranges;
 mod side;
 mod spill;
 mod work;
 
-pub use compare::{Compared, Limits, Request, Way, Watch, compare_sides};
+pub use compare::{Compared, Limits, Request, Watch, Way, compare_sides};
 pub use error::StreamError;
 pub use output::OutputFiles;
 pub use side::Side;
+
+#[cfg(test)]
+mod tests;

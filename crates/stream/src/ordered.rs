@@ -50,7 +50,7 @@ impl<'a> Gathered<'a> {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
+    pub(crate) fn finish(mut self) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
         let mut edge = PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), 0);
         let sink = self.files.customers.is_some().then_some(&mut edge as _);
         let comparison = self.fold.finish(sink).map_err(StreamError::Compare)?;

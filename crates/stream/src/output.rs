@@ -41,7 +41,7 @@ const GROUP_ROWS: usize = 1 << 20;
 pub struct OutputFiles {
     /// One row a result row that differs, see [`dualrun_compare::differences_schema`].
     pub differences: PathBuf,
-    /// One row a customer and column, see [`dualrun_compare::customers_batch`]; in the order of the keys.
+    /// One row a customer and column, see [`dualrun_compare::customers_batch`]; in no particular order.
     pub customers: Option<PathBuf>,
 }
 
@@ -157,7 +157,7 @@ impl GrowingFile {
 
     pub(crate) fn append(&mut self, piece: Piece) -> Result<(), StreamError> {
         let path = self.path.clone();
-        let mut add = || {
+        let add = || {
             if !piece.groups.is_empty() {
                 self.write_pending()?;
             }
@@ -284,6 +284,10 @@ impl BatchSink for PieceSink {
     fn write(&mut self, batch: RecordBatch) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(self.take(batch)?)
     }
+
+    fn wants(&self) -> bool {
+        self.encoder.is_some() || self.head_rows < self.head_wanted
+    }
 }
 
 fn close(writers: Vec<ArrowColumnWriter>) -> Result<EncodedGroup, ParquetError> {
@@ -307,8 +311,13 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 fn properties(schema: &SchemaRef, common: &Common) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
-        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_enabled(EnabledStatistics::None)
         .set_created_by(concat!("dualrun ", env!("CARGO_PKG_VERSION")).to_owned());
+    // What a reader may look for is the key.
+    for key in common.spec.key.iter().map(String::as_str).chain(["customer"]) {
+        let path = ColumnPath::from(key.to_owned());
+        properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+    }
     for column in &common.spec.columns {
         if let Ok(field) = schema.field_with_name(&column.name)
             && let DataType::Struct(parts) = field.data_type()

@@ -22,6 +22,12 @@ const FARTHEST: u64 = 1 << 16;
 /// The rows of a range on both sides.
 pub(crate) type Ranges = (Range<u64>, Range<u64>);
 
+/// How many rows of the larger side a range should have, so that all threads are busy to the end.
+pub(crate) fn range_rows(legacy: &Side, new: &Side, threads: usize) -> u64 {
+    let share = legacy.rows().max(new.rows()) / (4 * threads.max(1) as u64);
+    share.clamp(LEAST_ROWS, RANGE_ROWS)
+}
+
 /// Gives the ranges one after the other.
 pub(crate) struct Planner<'a> {
     larger: &'a Side,
@@ -36,19 +42,11 @@ pub(crate) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub(crate) fn new(legacy: &'a Side, new: &'a Side, common: &'a Common, threads: usize) -> Self {
+    /// Ranges of about `size` rows of the larger side.
+    pub(crate) fn new(legacy: &'a Side, new: &'a Side, common: &'a Common, size: u64) -> Self {
         let swapped = new.rows() > legacy.rows();
         let (larger, smaller) = if swapped { (new, legacy) } else { (legacy, new) };
-        let share = larger.rows() / (4 * threads.max(1) as u64);
-        Self {
-            larger,
-            smaller,
-            swapped,
-            common,
-            boundaries: larger.boundaries(),
-            size: share.clamp(LEAST_ROWS, RANGE_ROWS),
-            at: Some((0, 0)),
-        }
+        Self { larger, smaller, swapped, common, boundaries: larger.boundaries(), size, at: Some((0, 0)) }
     }
 
     /// The next range; none after the last.

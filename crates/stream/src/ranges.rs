@@ -8,7 +8,7 @@ use crate::{
     error::StreamError,
     ordered::{Gathered, in_order},
     output::Files,
-    plan::Planner,
+    plan::{Planner, range_rows},
     side::Side,
     work::Work,
 };
@@ -18,7 +18,24 @@ use crate::{
 /// # Errors
 /// Rows out of order, which [`StreamError::is_unsorted`] tells; otherwise what reading, comparing and writing say.
 pub(crate) fn run(
+    sides: (&Side, &Side),
+    work: &Work<'_>,
+    options: &Options,
+    files: Files,
+    limits: &Limits,
+    watch: &dyn Watch,
+) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
+    let size = range_rows(sides.0, sides.1, limits.threads);
+    run_sized(sides, size, work, options, files, limits, watch)
+}
+
+/// As [`run`], with ranges of a given size.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_sized(
     (legacy, new): (&Side, &Side),
+    size: u64,
     work: &Work<'_>,
     options: &Options,
     files: Files,
@@ -26,7 +43,7 @@ pub(crate) fn run(
     watch: &dyn Watch,
 ) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
     let total = legacy.rows() + new.rows();
-    let mut planner = Planner::new(legacy, new, work.common, limits.threads);
+    let mut planner = Planner::new(legacy, new, work.common, size);
     in_order(
         limits.threads,
         work,

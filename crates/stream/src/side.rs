@@ -2,11 +2,7 @@
 
 use std::{ops::Range, sync::Arc};
 
-use arrow::{
-    compute::concat_batches,
-    datatypes::SchemaRef,
-    record_batch::RecordBatch,
-};
+use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
 use dualrun_compare::{Aligner, Common, CompareError, KeyRows, conform_views};
 use dualrun_core::input;
 use dualrun_sources::ParquetScan;

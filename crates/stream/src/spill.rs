@@ -28,13 +28,13 @@ mod bounds;
 mod disk;
 mod rows;
 mod scatter;
-mod sizes;
+pub(crate) mod sizes;
 mod store;
 
 use bounds::Bounds;
 use rows::{OneByOne, sorted};
 use scatter::{Scatter, order_of, with_order};
-use sizes::Sizes;
+pub(crate) use sizes::Sizes;
 use store::{Part, Space, Store};
 
 /// Rows of a batch that is sorted into parts: of many parts each gets some.
@@ -70,7 +70,11 @@ pub(crate) fn run(
     run_sized(sides, (sample, sizes), work, options, files, limits, watch)
 }
 
-fn run_sized(
+/// As [`run`], with parts of a given size.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_sized(
     sides: (&Side, &Side),
     (sample, sizes): (Vec<i64>, Sizes),
     work: &Work<'_>,
@@ -181,7 +185,8 @@ fn split_large(
             *place = after;
             Ok(())
         })?;
-        parts = before.into_iter().flat_map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+        parts =
+            before.into_iter().flat_map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
     }
     Ok(parts)
 }
@@ -251,10 +256,6 @@ fn each(
     };
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads.max(1).min(count.max(1))).map(|_| scope.spawn(run)).collect();
-        let ends = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(StreamError::Thread)));
-        ends.fold(Ok(()), |before, end| before.and(end))
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(StreamError::Thread)))
     })
 }
-
-#[cfg(test)]
-mod tests;

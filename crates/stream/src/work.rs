@@ -63,7 +63,8 @@ impl<'a> Work<'a> {
             customers.as_mut().map(|sink| sink as _),
         )
         .map_err(unwrapped)?;
-        let encoded = |source: parquet::errors::ParquetError| StreamError::Compare(CompareError::Sink(source.into()));
+        let encoded =
+            |source: parquet::errors::ParquetError| StreamError::Compare(CompareError::Sink(source.into()));
         let (differences, head) = differences.finish().map_err(encoded)?;
         let customers = customers.map(PieceSink::finish).transpose().map_err(encoded)?.unwrap_or_default().0;
         Ok(Done { partial, differences, customers, head })

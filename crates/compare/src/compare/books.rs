@@ -6,7 +6,7 @@ use dualrun_core::run::{CustomerReport, CustomerVerdict, PerSide, RowCounts};
 
 use super::{Options, Scope, walk::KeyRange};
 use crate::{
-    customers::customers_batch,
+    customers::{CustomerLines, customers_batch},
     differences::BatchSink,
     error::CompareError,
     order::Order,
@@ -16,8 +16,8 @@ use crate::{
     tally::{Largest, Tally, add_rows},
 };
 
-/// Customers of one batch that is given to the sink.
-const BATCH_CUSTOMERS: usize = 2048;
+/// Lines of customers of one batch that is given to the sink.
+const BATCH_LINES: usize = 8192;
 
 /// A customer and what was counted of it.
 pub(super) type Entry = (Option<String>, Tally);
@@ -233,7 +233,7 @@ pub(super) struct Closed {
     worst: Vec<Ranked>,
     /// The last of the worst, once there are as many as are wanted.
     bar: Option<Rank>,
-    waiting: Vec<CustomerReport>,
+    waiting: CustomerLines,
 }
 
 type Ranked = (Rank, CustomerReport);
@@ -258,16 +258,15 @@ impl Closed {
         self.count += 1;
         let (unexplained, gross) = tally.size(plain);
         let rank = (tally.verdict, unexplained, gross);
-        let is_listed = self.bar.is_none_or(|bar| !by_rank(&rank, &bar).is_gt());
-        if sink.is_none() && !is_listed {
-            return Ok(());
+        if sink.is_some() {
+            self.waiting.customer(name.as_deref(), tally.verdict, &tally.rows, tally.lines(common, plain));
         }
-        let columns = tally.column_reports(common, plain);
-        let report = CustomerReport { customer: name, verdict: tally.verdict, rows: tally.rows, columns };
-        if is_listed {
-            self.list((rank, report.clone()), limit);
+        if self.bar.is_none_or(|bar| !by_rank(&rank, &bar).is_gt()) {
+            let columns = tally.column_reports(common, plain);
+            let report = CustomerReport { customer: name, verdict: tally.verdict, rows: tally.rows, columns };
+            self.list((rank, report), limit);
         }
-        self.wait(report, sink)
+        self.flush_full(sink)
     }
 
     /// A customer that was not compared.
@@ -278,8 +277,11 @@ impl Closed {
         sink: &mut Option<&mut dyn BatchSink>,
     ) -> Result<(), CompareError> {
         self.count += 1;
-        self.list(((report.verdict, 0.0, 0.0), report.clone()), limit);
-        self.wait(report, sink)
+        if let Some(sink) = sink {
+            sink.write(customers_batch(std::slice::from_ref(&report))?).map_err(CompareError::Sink)?;
+        }
+        self.list(((report.verdict, 0.0, 0.0), report), limit);
+        Ok(())
     }
 
     pub(super) fn merge(&mut self, other: Self, limit: Option<usize>) {
@@ -289,11 +291,10 @@ impl Closed {
 
     pub(super) fn flush(&mut self, sink: &mut Option<&mut dyn BatchSink>) -> Result<(), CompareError> {
         if let Some(sink) = sink
-            && !self.waiting.is_empty()
+            && self.waiting.lines > 0
         {
-            sink.write(customers_batch(&self.waiting)?).map_err(CompareError::Sink)?;
+            sink.write(self.waiting.finish()?).map_err(CompareError::Sink)?;
         }
-        self.waiting.clear();
         Ok(())
     }
 
@@ -303,18 +304,8 @@ impl Closed {
         self.worst.into_iter().map(|(_, report)| report).collect()
     }
 
-    fn wait(
-        &mut self,
-        report: CustomerReport,
-        sink: &mut Option<&mut dyn BatchSink>,
-    ) -> Result<(), CompareError> {
-        if sink.is_some() {
-            self.waiting.push(report);
-            if self.waiting.len() >= BATCH_CUSTOMERS {
-                return self.flush(sink);
-            }
-        }
-        Ok(())
+    fn flush_full(&mut self, sink: &mut Option<&mut dyn BatchSink>) -> Result<(), CompareError> {
+        if self.waiting.lines >= BATCH_LINES { self.flush(sink) } else { Ok(()) }
     }
 
     fn list(&mut self, ranked: Ranked, limit: Option<usize>) {

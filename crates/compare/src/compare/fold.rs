@@ -104,9 +104,7 @@ impl<'a> Fold<'a> {
             }
         }
         self.closed.flush(&mut customers)?;
-        self.total
-            .check(self.common)
-            .map_err(|what| CompareError::NotConserved { customer: None, what })?;
+        self.total.check(self.common).map_err(|what| CompareError::NotConserved { customer: None, what })?;
         let mut columns = self.total.column_reports(self.common, self.plain);
         let one_sided = [
             (&self.common.legacy_only, ColumnKind::LegacyOnly),

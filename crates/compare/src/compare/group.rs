@@ -29,13 +29,7 @@ impl Group {
         self.relations.resize_with(relations, Rows::default);
     }
 
-    pub(super) fn push(
-        &mut self,
-        relation: usize,
-        block: &Arc<Block>,
-        row: usize,
-        judge: &Judge<'_>,
-    ) {
+    pub(super) fn push(&mut self, relation: usize, block: &Arc<Block>, row: usize, judge: &Judge<'_>) {
         let rows = &mut self.relations[relation];
         rows.count += 1;
         if rows.count == 1 {

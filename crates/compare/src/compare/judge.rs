@@ -147,12 +147,7 @@ impl<'a> Judge<'a> {
         self.zeros.clone()
     }
 
-    pub(super) fn add_to_sums(
-        &self,
-        sums: &mut [Option<(Sum, i64)>],
-        block: &Block,
-        row: usize,
-    ) {
+    pub(super) fn add_to_sums(&self, sums: &mut [Option<(Sum, i64)>], block: &Block, row: usize) {
         for (column, sum) in sums.iter_mut().enumerate() {
             if let Some((sum, not_finite)) = sum {
                 let value = block.number(column, row);
@@ -238,8 +233,10 @@ impl<'a> Judge<'a> {
         let verdict = self.presence(places)?;
         count_one_sided(rows, verdict);
         for column in 0..self.segments.len() {
-            let (l, n) =
-                (places.cell(self.parts.legacy, column).number(), places.cell(self.parts.new, column).number());
+            let (l, n) = (
+                places.cell(self.parts.legacy, column).number(),
+                places.cell(self.parts.new, column).number(),
+            );
             let scale = self.segments[column].scale();
             let segment = &mut self.segments[column];
             let Some(figures) = &mut segment.figures else { continue };
@@ -258,7 +255,8 @@ impl<'a> Judge<'a> {
     fn presence(&mut self, places: &Places<'_>) -> Result<Verdict, CompareError> {
         let parts = self.parts;
         let has = |relation: usize| places.slots[relation].count > 0;
-        let verdict = decide(&parts, |a, b| if has(a) == has(b) { Agreement::Equal } else { Agreement::Differs });
+        let verdict =
+            decide(&parts, |a, b| if has(a) == has(b) { Agreement::Equal } else { Agreement::Differs });
         if verdict == Verdict::Unexplained {
             return Ok(verdict);
         }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     block::Block,
-    differences::RowKind,
+    differences::{MANY, RowKind, StretchRows},
     error::CompareError,
 };
 
@@ -90,7 +90,11 @@ impl<'b> Rows<'b> {
 
 impl Judge<'_> {
     /// Judges rows whose keys are the same in all relations and occur once.
-    pub(super) fn stretch(&mut self, places: &[(Arc<Block>, usize)], length: usize) -> Result<(), CompareError> {
+    pub(super) fn stretch(
+        &mut self,
+        places: &[(Arc<Block>, usize)],
+        length: usize,
+    ) -> Result<(), CompareError> {
         let (owner, row) = &places[self.parts.legacy];
         let mut start = 0;
         while start < length {
@@ -133,16 +137,32 @@ impl Judge<'_> {
         }
         counts.verdicts.equal = (rows.length - marks.touched.len()) as u64;
         let mut worst = Verdict::Equal;
-        let mut places = rows.row(0);
+        let mut stored = Vec::with_capacity(marks.touched.len());
         for row in &marks.touched {
             let verdict = marks.worst[*row];
             counts.verdicts.add(verdict);
             worst = worst.max(verdict);
             if verdict > Verdict::WithinTolerance {
-                set_row(&mut places, rows, *row);
+                stored.push(*row);
+            }
+        }
+        if stored.len() >= MANY {
+            let place = |relation: usize| rows.of(relation);
+            let parts = &self.parts;
+            self.writer.push_stretch(&StretchRows {
+                places: [parts.legacy, parts.new, parts.new_without, parts.legacy_with].map(place),
+                rows: &stored,
+                worst: &marks.worst,
+                cells: &marks.cells,
+            })?;
+        } else {
+            let mut places = rows.row(0);
+            for row in stored {
+                set_row(&mut places, rows, row);
                 let cell =
-                    |column: usize| Some(marks.cells[column][*row]).filter(|v| *v > Verdict::WithinTolerance);
-                self.writer.push(RowKind::Paired, verdict, stored_places(&self.parts, &places), cell)?;
+                    |column: usize| Some(marks.cells[column][row]).filter(|v| *v > Verdict::WithinTolerance);
+                let at = stored_places(&self.parts, &places);
+                self.writer.push(RowKind::Paired, marks.worst[row], at, cell)?;
             }
         }
         marks.clear();

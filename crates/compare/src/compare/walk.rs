@@ -79,7 +79,9 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
 
     pub(super) fn last_key(&self) -> Result<KeyRange, CompareError> {
         match (&self.first, &self.last) {
-            (Some(first), Some(last)) => Ok(Some((key_bytes(&first.0, first.1)?, key_bytes(&last.0, last.1)?))),
+            (Some(first), Some(last)) => {
+                Ok(Some((key_bytes(&first.0, first.1)?, key_bytes(&last.0, last.1)?)))
+            }
             _ => Ok(None),
         }
     }
@@ -102,7 +104,8 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
 
     /// How many rows from here on have keys that are the same in all relations, ascend, and occur once.
     fn aligned(&self) -> Result<usize, CompareError> {
-        let Some(((first, row), others)) = self.cursors.split_first().and_then(|(c, others)| Some((c.head()?, others)))
+        let Some(((first, row), others)) =
+            self.cursors.split_first().and_then(|(c, others)| Some((c.head()?, others)))
         else {
             return Ok(0);
         };
@@ -138,7 +141,9 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
     fn gather(&mut self, group: &mut Group, judge: &mut Judge<'_>) -> Result<bool, CompareError> {
         let heads = self.cursors.iter().filter_map(|c| Some((c.block.as_ref()?, c.row)));
         let smallest = heads.reduce(|a, b| if b.0.keys.compare(b.1, &a.0.keys, a.1).is_lt() { b } else { a });
-        let Some((block, row)) = smallest.map(|(block, row)| (Arc::clone(block), row)) else { return Ok(false) };
+        let Some((block, row)) = smallest.map(|(block, row)| (Arc::clone(block), row)) else {
+            return Ok(false);
+        };
         if self.first.is_none() {
             self.first = Some((Arc::clone(&block), row));
         }

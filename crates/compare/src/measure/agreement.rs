@@ -58,35 +58,43 @@ const NEAR: f64 = 8.0 * f64::EPSILON;
 /// The rule in exact arithmetic, for values that are sums of two floats.
 #[cold]
 fn exact_pass(tolerance: Tolerance, legacy: (f64, f64), new: (f64, f64)) -> bool {
+    let mut over = magnitude_between(legacy, new);
+    over.subtract(tolerance.absolute());
+    // No difference exceeds twice the larger side.
+    if over.value() <= 0.0 || tolerance.relative() >= 2.0 {
+        return true;
+    }
     let positive =
         |(nearest, rest): (f64, f64)| if nearest < 0.0 { (-nearest, -rest) } else { (nearest, rest) };
-    let mut gap = ExactSum::default();
-    [new.0, new.1, -legacy.0, -legacy.1].into_iter().for_each(|v| gap.add(v));
-    let mut over = ExactSum::default();
-    over.merge(&gap, gap.is_negative());
-    let mut over_absolute = over.clone();
-    over_absolute.subtract(tolerance.absolute());
-    if over_absolute.value() <= 0.0 {
-        return true;
-    }
-    // No difference exceeds twice the larger side. Below, half of the tolerance times a float is a float.
-    if tolerance.relative() >= 2.0 {
-        return true;
-    }
-    let (legacy, new) = (positive(legacy), positive(new));
-    let larger = if new > legacy { new } else { legacy };
-    let (half, times) =
-        if tolerance.relative() > 1.0 { (tolerance.relative() / 2.0, 2) } else { (tolerance.relative(), 1) };
-    for part in [larger.0, larger.1] {
-        // The product and its rounding error.
-        let product = half * part;
-        let error = half.mul_add(part, -product);
-        for _ in 0..times {
+    let larger = if positive(new) > positive(legacy) { positive(new) } else { positive(legacy) };
+    // The product and its rounding error stay within the range of floats: small values are multiplied by a power of two,
+    // and of a tolerance above 1 the half is taken twice.
+    let factor = if larger.0 < 1.0 { SMALL_FACTOR } else { 1.0 };
+    let times = |(nearest, rest): (f64, f64)| (nearest * factor, rest * factor);
+    let (part, twice) = if tolerance.relative() > 1.0 { (0.5, 2) } else { (1.0, 1) };
+    let (relative, larger) = (tolerance.relative() * part, times(larger));
+    let mut over = magnitude_between(times(legacy), times(new));
+    for value in [larger.0, larger.1] {
+        let product = relative * value;
+        let error = relative.mul_add(value, -product);
+        for _ in 0..twice {
             over.subtract(product);
             over.subtract(error);
         }
     }
     over.value() <= 0.0
+}
+
+/// 2^600. Values below 1 times this are far from both ends of the range of floats.
+const SMALL_FACTOR: f64 = f64::from_bits((600 + 1023) << 52);
+
+/// |new − legacy|.
+fn magnitude_between(legacy: (f64, f64), new: (f64, f64)) -> ExactSum {
+    let mut difference = ExactSum::default();
+    [new.0, new.1, -legacy.0, -legacy.1].into_iter().for_each(|v| difference.add(v));
+    let mut magnitude = ExactSum::default();
+    magnitude.merge(&difference, difference.is_negative());
+    magnitude
 }
 
 /// The rule in exact arithmetic, for the digits of decimals; a tolerance is the decimal that a person reads in it.

@@ -52,7 +52,10 @@ async fn a_bug_shows_as_a_difference_under_the_old_method() {
     let bug = bugs.iter().find(|b| b.pipeline.as_str() == "device-use" && b.id == "BUG-14").unwrap();
     let failures = with_bug(&case::root().join("device-use-traps"), bug).await;
     let told = "2025-03-01: under the old method new differs from legacy\n  customer_id=harbour-group";
-    assert!(failures.iter().any(|f| f.starts_with(told) && f.contains("co2e_kg.verdict=unexplained")), "{failures:?}");
+    assert!(
+        failures.iter().any(|f| f.starts_with(told) && f.contains("co2e_kg.verdict=unexplained")),
+        "{failures:?}"
+    );
 }
 
 #[tokio::test]

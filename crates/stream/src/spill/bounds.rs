@@ -28,7 +28,9 @@ impl Bounds {
         }
         let first_of = |bucket: u64| ((bucket << (64 - TABLE_BITS)) ^ (1 << 63)).cast_signed();
         let table = (0..1 << TABLE_BITS)
-            .map(|bucket| u16::try_from(starts.partition_point(|start| *start <= first_of(bucket))).unwrap_or(0))
+            .map(|bucket| {
+                u16::try_from(starts.partition_point(|start| *start <= first_of(bucket))).unwrap_or(0)
+            })
             .collect();
         Self { starts, table, by_customer }
     }
@@ -112,8 +114,7 @@ mod tests {
     #[test]
     fn small_customers_stay_whole_and_a_giant_is_cut_out() {
         let customer = |c: i64, rows: i64| (0..rows).map(move |k| (c << 32) + k * 1000);
-        let sample: Vec<i64> =
-            (-50..50).flat_map(|c| customer(c, if c == 7 { 5000 } else { 10 })).collect();
+        let sample: Vec<i64> = (-50..50).flat_map(|c| customer(c, if c == 7 { 5000 } else { 10 })).collect();
         let bounds = Bounds::new(sample.clone(), 10, true);
         let mut counts = vec![0; bounds.parts()];
         sample.iter().for_each(|value| counts[bounds.part(*value)] += 1);

@@ -56,7 +56,8 @@ impl Disk {
 
     pub(super) fn read(&self, extent: Extent) -> Result<RecordBatch, StreamError> {
         let mut bytes = MutableBuffer::from_len_zeroed(extent.length);
-        read_at(&self.file, bytes.as_slice_mut(), extent.offset).map_err(|source| self.failed(source.into()))?;
+        read_at(&self.file, bytes.as_slice_mut(), extent.offset)
+            .map_err(|source| self.failed(source.into()))?;
         let batch = StreamDecoder::new().decode(&mut Buffer::from(bytes));
         let cut_short = || ArrowError::IpcError("a batch is cut short".to_owned());
         batch.and_then(|batch| batch.ok_or_else(cut_short)).map_err(|source| self.failed(source.into()))

@@ -99,8 +99,9 @@ impl OneByOne {
         }
         let rows = KeyRows::new(&batch, &self.common).map_err(StreamError::Compare)?;
         let wanted = &self.keys[key];
-        let is_wanted =
-            BooleanArray::from_iter((0..rows.rows()).map(|row| Some(rows.compare(row, wanted, 0) == Ordering::Equal)));
+        let is_wanted = BooleanArray::from_iter(
+            (0..rows.rows()).map(|row| Some(rows.compare(row, wanted, 0) == Ordering::Equal)),
+        );
         filter_record_batch(&batch, &is_wanted).map_err(failed)
     }
 }

@@ -98,7 +98,8 @@ pub(super) fn order_of(batch: &RecordBatch) -> Result<&Int64Array, StreamError> 
 }
 
 pub(super) fn take_rows(batch: &RecordBatch, places: &UInt32Array) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().map(|column| take(column, places, None)).collect::<Result<_, _>>()?;
+    let columns =
+        batch.columns().iter().map(|column| take(column, places, None)).collect::<Result<_, _>>()?;
     let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
     RecordBatch::try_new_with_options(batch.schema(), columns, &options)
 }

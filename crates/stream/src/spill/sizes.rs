@@ -25,15 +25,15 @@ const WINDOW_ROWS: u64 = 1024;
 
 /// How the memory is used.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Sizes {
+pub(crate) struct Sizes {
     /// Bytes of parts that stay in memory.
-    pub(super) held: u64,
+    pub(crate) held: u64,
     /// Bytes of a part that a thread may load: besides the rows stand those that are put in order.
-    pub(super) part_bytes: u64,
+    pub(crate) part_bytes: u64,
     /// Rows that a thread sorts into parts at once.
-    pub(super) stretch_rows: u64,
+    pub(crate) stretch_rows: u64,
     /// How many parts there should be.
-    pub(super) parts: usize,
+    pub(crate) parts: usize,
 }
 
 impl Sizes {
@@ -78,7 +78,7 @@ impl Sizes {
 }
 
 /// Order values of rows from all over both sides, and the bytes that a row takes in memory.
-pub(super) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<(Vec<i64>, u64), StreamError> {
+pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<(Vec<i64>, u64), StreamError> {
     let mut values = Vec::new();
     let mut bytes = 0;
     for side in [sides.0, sides.1] {

@@ -120,7 +120,13 @@ impl<'a> Store<'a> {
 
     /// Adds rows of a side to a part. Rows of smaller numbers stand before them, those of one number are added in their
     /// order. Where the memory does not suffice, the largest part goes to the disk, and stays there.
-    pub(super) fn push(&self, part: usize, side: usize, number: u64, rows: RecordBatch) -> Result<(), StreamError> {
+    pub(super) fn push(
+        &self,
+        part: usize,
+        side: usize,
+        number: u64,
+        rows: RecordBatch,
+    ) -> Result<(), StreamError> {
         let bytes = size(&rows);
         let chunk = Chunk { number, rows: rows.num_rows() as u64, place: Place::Memory(rows) };
         let mut leaving = Vec::new();

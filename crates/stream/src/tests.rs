@@ -1,0 +1,7 @@
+//! Whatever way the rows are brought together, the comparison is that of sorted rows in memory.
+
+mod failures;
+mod files;
+mod sorted;
+mod support;
+mod unsorted;
