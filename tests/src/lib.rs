@@ -4,5 +4,6 @@
 //! into its crates.
 
 pub mod documents;
+pub mod sides;
 pub mod state;
 pub mod tables;

@@ -1,6 +1,10 @@
 //! `dualrun diff` on objects of a real S3 server: the same answer as on local files, read in ranges.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and says when it is skipped"
+)]
 
 use std::{path::Path, sync::Arc};
 
@@ -68,7 +72,8 @@ impl Bucket {
 fn sides(folder: &Path) -> [std::path::PathBuf; 2] {
     [false, true].map(|is_new| {
         let rows = 0..200_000i64;
-        let customers: StringArray = rows.clone().map(|n| Some(format!("customer-{:03}", n / 1000))).collect();
+        let customers: StringArray =
+            rows.clone().map(|n| Some(format!("customer-{:03}", n / 1000))).collect();
         let values: Float64Array = rows
             .clone()
             .map(|n| Some(n as f64 * 0.25 + if is_new && n % 1000 == 7 { 1.0 } else { 0.0 }))

@@ -82,22 +82,30 @@ pub struct Request<'a> {
 pub fn compare_sides(legacy: &Side, new: &Side, request: &Request<'_>) -> Result<Compared, StreamError> {
     let Request { common, options, outputs, head, limits, watch, confirm } = *request;
     let common = Arc::new(common.clone());
-    let files = Files::create(outputs, &common)?;
+    // The cap is one of the file, not of each part: what is looked at, counted and summed does not depend on it.
+    let cap = options.max_differences;
+    let options = &Options { max_differences: None, ..options.clone() };
+    let finish = |mut comparison: Comparison, files: Files| {
+        confirm()?;
+        let all = comparison.differences;
+        comparison.differences = files.stored().unwrap_or_else(|| cap.map_or(all, |cap| all.min(cap)));
+        comparison.truncated = comparison.differences < all;
+        files.finish().map(|()| comparison)
+    };
+    let files = Files::create(outputs, &common, cap)?;
     let work = Work::new(&common, &files, head);
     match ranges::run((legacy, new), &work, options, files, limits, watch) {
         Ok((comparison, head, files)) => {
-            confirm()?;
-            files.finish()?;
+            let comparison = finish(comparison, files)?;
             return Ok(Compared { comparison, head, way: Way::Sorted });
         }
         Err(error) if error.is_unsorted() => {}
         Err(error) => return Err(error),
     }
-    let files = Files::create(outputs, &common)?;
+    let files = Files::create(outputs, &common, cap)?;
     let work = Work::new(&common, &files, head);
     let found = spill::run((legacy, new), &work, options, files, limits, watch)?;
-    confirm()?;
-    found.files.finish()?;
+    let comparison = finish(found.comparison, found.files)?;
     let way = Way::Partitioned { spilled: found.spilled };
-    Ok(Compared { comparison: found.comparison, head: found.head, way })
+    Ok(Compared { comparison, head: found.head, way })
 }

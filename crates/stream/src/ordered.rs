@@ -47,6 +47,7 @@ impl<'a> Gathered<'a> {
             }
         }
         work.head_full.store(self.head_rows >= work.head_wanted, Ordering::Relaxed);
+        work.file_full.store(self.files.is_full(), Ordering::Relaxed);
         Ok(())
     }
 

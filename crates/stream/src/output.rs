@@ -17,6 +17,7 @@ use dualrun_compare::{BatchSink, Common, Parts, customers_batch, differences_sch
 use parquet::{
     arrow::{
         ArrowWriter,
+        arrow_reader::ParquetRecordBatchReaderBuilder,
         arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves},
     },
     basic::Compression,
@@ -53,15 +54,30 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    pub(crate) fn create(wanted: Option<&OutputFiles>, common: &Common) -> Result<Self, StreamError> {
+    /// No more rows of differences are taken than `cap`.
+    pub(crate) fn create(
+        wanted: Option<&OutputFiles>,
+        common: &Common,
+        cap: Option<u64>,
+    ) -> Result<Self, StreamError> {
         let Some(wanted) = wanted else { return Ok(Self::default()) };
         let differences = differences_schema(common, &Parts::PLAIN);
         let customers = customers_batch(&[]).map_err(StreamError::Compare)?.schema();
-        let file = |path: &PathBuf, schema: &SchemaRef| GrowingFile::create(path, schema, common);
+        let file = |path: &PathBuf, schema: &SchemaRef, cap| GrowingFile::create(path, schema, common, cap);
         Ok(Self {
-            differences: Some(file(&wanted.differences, &differences)?),
-            customers: wanted.customers.as_ref().map(|path| file(path, &customers)).transpose()?,
+            differences: Some(file(&wanted.differences, &differences, cap.unwrap_or(u64::MAX))?),
+            customers: wanted.customers.as_ref().map(|path| file(path, &customers, u64::MAX)).transpose()?,
         })
+    }
+
+    /// Whether no more differences are taken.
+    pub(crate) fn is_full(&self) -> bool {
+        self.differences.as_ref().is_some_and(|file| file.room == 0)
+    }
+
+    /// Rows of differences that were taken; none where there is no file for them.
+    pub(crate) fn stored(&self) -> Option<u64> {
+        self.differences.as_ref().map(|file| file.rows)
     }
 
     /// Customers that were complete in a part come before those that became complete with it.
@@ -84,10 +100,20 @@ impl Files {
         Ok(())
     }
 
-    /// Gives the files their names.
+    /// Gives the files their names: all of them, or none.
     pub(crate) fn finish(self) -> Result<(), StreamError> {
-        self.customers.map_or(Ok(()), GrowingFile::finish)?;
-        self.differences.map_or(Ok(()), GrowingFile::finish)
+        let customers = self.customers.map(GrowingFile::close).transpose()?;
+        let differences = self.differences.map(GrowingFile::close).transpose()?;
+        let named = customers.map(ClosedFile::name).transpose()?;
+        if let Some(differences) = differences
+            && let Err(error) = differences.name()
+        {
+            if let Some(path) = named {
+                let _ = std::fs::remove_file(path);
+            }
+            return Err(error);
+        }
+        Ok(())
     }
 }
 
@@ -102,6 +128,15 @@ pub(crate) struct GrowingFile {
     encoder: Arc<Encoder>,
     pending: Vec<RecordBatch>,
     pending_rows: usize,
+    rows: u64,
+    /// So many rows may still be added.
+    room: u64,
+}
+
+/// A file that is whole and has no name yet.
+struct ClosedFile {
+    path: PathBuf,
+    temporary: TempPath,
 }
 
 /// Encodes row groups of one file on any thread.
@@ -113,7 +148,7 @@ pub(crate) struct Encoder {
 /// What one range has for a file: row groups, then rows that were too few to encode.
 #[derive(Default)]
 pub(crate) struct Piece {
-    groups: Vec<EncodedGroup>,
+    groups: Vec<(EncodedGroup, usize)>,
     rows: Vec<RecordBatch>,
 }
 
@@ -130,11 +165,20 @@ pub(crate) struct PieceSink {
 }
 
 impl GrowingFile {
-    pub(crate) fn create(path: &Path, schema: &SchemaRef, common: &Common) -> Result<Self, StreamError> {
+    pub(crate) fn create(
+        path: &Path,
+        schema: &SchemaRef,
+        common: &Common,
+        room: u64,
+    ) -> Result<Self, StreamError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| StreamError::Write {
             path: path.to_owned(),
             source,
         };
+        // A folder cannot be replaced by a file, and a pipe or a device must not be.
+        if std::fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+            return Err(failed("something stands there that is not a file".into()));
+        }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = temporary(folder).map_err(|e| failed(e.into()))?;
         let (file, temporary) = file.into_parts();
@@ -148,6 +192,8 @@ impl GrowingFile {
             encoder: Arc::new(Encoder { schema: Arc::clone(schema), factory }),
             pending: Vec::new(),
             pending_rows: 0,
+            rows: 0,
+            room,
         })
     }
 
@@ -161,25 +207,40 @@ impl GrowingFile {
             if !piece.groups.is_empty() {
                 self.write_pending()?;
             }
-            for group in piece.groups {
-                self.write_group(group)?;
+            for (group, rows) in piece.groups {
+                let taken = self.take(rows);
+                if taken == rows {
+                    self.write_group(group)?;
+                } else if taken > 0 {
+                    self.pending.extend(self.encoder.first_rows(group, taken)?);
+                    self.pending_rows += taken;
+                }
             }
-            self.pending_rows += piece.rows.iter().map(RecordBatch::num_rows).sum::<usize>();
-            self.pending.extend(piece.rows);
+            for batch in piece.rows {
+                let taken = self.take(batch.num_rows());
+                if taken > 0 {
+                    self.pending.push(batch.slice(0, taken));
+                    self.pending_rows += taken;
+                }
+            }
             if self.pending_rows >= ENCODE_ROWS { self.write_pending() } else { Ok(()) }
         };
         add().map_err(|source| StreamError::Write { path, source: source.into() })
     }
 
-    /// Gives the file its name.
-    pub(crate) fn finish(mut self) -> Result<(), StreamError> {
-        let path = self.path.clone();
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| StreamError::Write {
-            path: path.clone(),
-            source,
-        };
-        self.write_pending().and_then(|()| self.writer.close()).map_err(|e| failed(e.into()))?;
-        self.temporary.persist(&self.path).map_err(|e| failed(e.error.into()))
+    /// Of so many rows, how many there is room for.
+    fn take(&mut self, rows: usize) -> usize {
+        let taken = usize::try_from(self.room).map_or(rows, |room| rows.min(room));
+        self.room -= taken as u64;
+        self.rows += taken as u64;
+        taken
+    }
+
+    fn close(mut self) -> Result<ClosedFile, StreamError> {
+        match self.write_pending().and_then(|()| self.writer.close()) {
+            Ok(_) => Ok(ClosedFile { path: self.path, temporary: self.temporary }),
+            Err(source) => Err(StreamError::Write { path: self.path, source: source.into() }),
+        }
     }
 
     fn write_pending(&mut self) -> Result<(), ParquetError> {
@@ -204,7 +265,32 @@ impl GrowingFile {
     }
 }
 
+impl ClosedFile {
+    fn name(self) -> Result<PathBuf, StreamError> {
+        match self.temporary.persist(&self.path) {
+            Ok(()) => Ok(self.path),
+            Err(error) => Err(StreamError::Write { path: self.path, source: error.error.into() }),
+        }
+    }
+}
+
 impl Encoder {
+    /// The first rows of a row group that was encoded as a whole: read back from a file without a name.
+    fn first_rows(&self, group: EncodedGroup, rows: usize) -> Result<Vec<RecordBatch>, ParquetError> {
+        let file = tempfile::tempfile()?;
+        let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None).build();
+        let writer = ArrowWriter::try_new(file.try_clone()?, Arc::clone(&self.schema), Some(properties))?;
+        let (mut writer, _) = writer.into_serialized_writer()?;
+        let mut row_group = writer.next_row_group()?;
+        for chunk in group {
+            chunk.append_to_row_group(&mut row_group)?;
+        }
+        row_group.close()?;
+        writer.close()?;
+        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_limit(rows).build()?;
+        reader.map(|batch| batch.map_err(ParquetError::from)).collect()
+    }
+
     fn writers(&self) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
         self.factory.create_column_writers(0)
     }
@@ -241,8 +327,8 @@ impl PieceSink {
         if self.writers.is_some() {
             self.encode()?;
         }
-        if let Some((writers, _)) = self.writers.take() {
-            self.piece.groups.push(close(writers)?);
+        if let Some((writers, rows)) = self.writers.take() {
+            self.piece.groups.push((close(writers)?, rows));
         }
         Ok((self.piece, self.head))
     }
@@ -270,9 +356,9 @@ impl PieceSink {
             encoder.encode(writers, &batch)?;
             *rows += batch.num_rows();
             if *rows >= GROUP_ROWS
-                && let Some((writers, _)) = self.writers.take()
+                && let Some((writers, rows)) = self.writers.take()
             {
-                self.piece.groups.push(close(writers)?);
+                self.piece.groups.push((close(writers)?, rows));
             }
         }
         self.waiting = 0;

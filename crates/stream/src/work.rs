@@ -31,6 +31,8 @@ pub(crate) struct Work<'a> {
     /// The first differences are kept until there are so many.
     pub(crate) head_wanted: u64,
     pub(crate) head_full: AtomicBool,
+    /// The file takes no more differences.
+    pub(crate) file_full: AtomicBool,
 }
 
 impl<'a> Work<'a> {
@@ -41,6 +43,7 @@ impl<'a> Work<'a> {
             customers: files.customers.as_ref().map(|file| file.encoder()),
             head_wanted,
             head_full: AtomicBool::new(false),
+            file_full: AtomicBool::new(files.is_full()),
         }
     }
 
@@ -51,7 +54,8 @@ impl<'a> Work<'a> {
         new: Batches,
     ) -> Result<Done, StreamError> {
         let head = if self.head_full.load(Ordering::Relaxed) { 0 } else { self.head_wanted };
-        let mut differences = PieceSink::new(self.differences.clone(), head);
+        let encoder = self.differences.clone().filter(|_| !self.file_full.load(Ordering::Relaxed));
+        let mut differences = PieceSink::new(encoder, head);
         let mut customers = self.customers.clone().map(|encoder| PieceSink::new(Some(encoder), 0));
         let relations: Vec<Relation<StreamError>> = vec![legacy, new];
         let partial = compare_range(

@@ -103,10 +103,16 @@ fn beside<'a>(
 
 /// The measures of which all unexplained figures are counts.
 fn count_columns<'a>(group: &Group<'a>) -> BTreeSet<&'a str> {
-    let measures = || group.cells.cells.iter().filter(|c| c.kind == CellKind::Measure);
-    let counts = |c: &&UnexplainedCell| c.pair().is_none_or(|(legacy, new)| whole(legacy) && whole(new));
-    let others: BTreeSet<&str> = measures().filter(|c| !counts(c)).map(|c| c.column.as_str()).collect();
-    measures().map(|c| c.column.as_str()).filter(|column| !others.contains(column)).collect()
+    // Columns are few and cells many, so that a list is searched.
+    let mut columns: Vec<(&str, bool)> = Vec::new();
+    for cell in group.cells.cells.iter().filter(|cell| cell.kind == CellKind::Measure) {
+        let counts = || cell.pair().is_none_or(|(legacy, new)| whole(legacy) && whole(new));
+        match columns.iter_mut().find(|(name, _)| *name == cell.column) {
+            Some((_, known)) => *known = *known && counts(),
+            None => columns.push((&cell.column, counts())),
+        }
+    }
+    columns.into_iter().filter(|(_, counts)| *counts).map(|(name, _)| name).collect()
 }
 
 fn whole(value: f64) -> bool {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::{
     array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array},
-    compute::{concat, concat_batches, take},
+    compute::{concat, take},
     datatypes::{DataType, Field, Int64Type, Schema},
     error::ArrowError,
     record_batch::{RecordBatch, RecordBatchOptions},
@@ -69,10 +69,10 @@ impl<'a> Scatter<'a> {
     /// Gives the parts their rows; `number` orders them among those of other stretches.
     pub(super) fn finish(&mut self, store: &Store<'_>, side: usize, number: u64) -> Result<(), StreamError> {
         for (part, pending) in self.pending.iter_mut().enumerate() {
-            if let Some(first) = pending.first() {
-                let rows = concat_batches(&first.schema(), pending.iter()).and_then(|rows| compact(&rows));
+            if !pending.is_empty() {
+                let rows = compact(pending).map_err(failed)?;
                 pending.clear();
-                store.push(part, side, number, rows.map_err(failed)?)?;
+                store.push(part, side, number, rows)?;
             }
         }
         Ok(())
@@ -104,21 +104,49 @@ pub(super) fn take_rows(batch: &RecordBatch, places: &UInt32Array) -> Result<Rec
     RecordBatch::try_new_with_options(batch.schema(), columns, &options)
 }
 
-/// The same rows without what they share with others: views keep all the texts of the batches they come from.
-pub(super) fn compact(batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().map(compact_column).collect::<Result<_, _>>()?;
-    RecordBatch::try_new(batch.schema(), columns)
-}
-
-fn compact_column(column: &ArrayRef) -> Result<ArrayRef, ArrowError> {
-    match column.data_type() {
-        DataType::Utf8View => Ok(Arc::new(column.as_string_view().gc())),
-        // A slice holds on to what it was cut from; one array put together is copied.
-        _ if column.offset() > 0 => concat(&[column.as_ref(), column.slice(0, 0).as_ref()]),
-        _ => Ok(Arc::clone(column)),
-    }
+/// All these rows in one batch, without what they share with others: slices keep what they were cut from, views all the
+/// texts of the batches they come from.
+pub(super) fn compact(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    let Some(first) = batches.first() else { return Err(ArrowError::ComputeError("no rows".to_owned())) };
+    let columns = (0..first.num_columns())
+        .map(|column| {
+            // A single array would come back as it is.
+            let nothing = first.column(column).slice(0, 0);
+            let arrays: Vec<&dyn Array> =
+                batches.iter().map(|batch| batch.column(column).as_ref()).chain([nothing.as_ref()]).collect();
+            let whole = concat(&arrays)?;
+            Ok(match whole.data_type() {
+                DataType::Utf8View => Arc::new(whole.as_string_view().gc()),
+                _ => whole,
+            })
+        })
+        .collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
+    RecordBatch::try_new(first.schema(), columns)
 }
 
 pub(super) fn failed(source: ArrowError) -> StreamError {
     StreamError::Compare(CompareError::Arrow(source))
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::StringViewArray;
+
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_few_rows_is_small() {
+        let texts = (0..10_000).map(|i| Some(format!("text number {i} of very many")));
+        let columns: Vec<(&str, ArrayRef)> = vec![
+            ("t", Arc::new(StringViewArray::from_iter(texts))),
+            ("n", Arc::new(Int64Array::from_iter_values(0..10_000))),
+        ];
+        let all = RecordBatch::try_from_iter(columns).unwrap();
+        for from in [0, 5000] {
+            let few = all.slice(from, 10);
+            let kept = compact(std::slice::from_ref(&few)).unwrap();
+            assert_eq!(kept, few);
+            assert!(kept.get_array_memory_size() < 4000, "{}", kept.get_array_memory_size());
+        }
+    }
 }

@@ -88,7 +88,7 @@ pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<(Vec
             let start = rows * window / windows;
             let end = (start + WINDOW_ROWS).min(rows);
             for batch in side.read(start..end, common)? {
-                let batch = compact(&with_order(&batch?, common)?).map_err(failed)?;
+                let batch = compact(&[with_order(&batch?, common)?]).map_err(failed)?;
                 values.extend_from_slice(order_of(&batch)?.values());
                 bytes += batch.get_array_memory_size() as u64;
             }

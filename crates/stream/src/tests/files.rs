@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs::File, path::Path};
 
-use arrow::{array::AsArray, datatypes::UInt64Type, record_batch::RecordBatch};
+use arrow::{array::AsArray, record_batch::RecordBatch};
 use dualrun_core::input;
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
@@ -84,11 +84,7 @@ fn files_in_any_order_give_the_same_files() {
             .collect();
         // One row a customer and compared column.
         assert_eq!(names.len(), 80);
-        let rows: u64 = customers
-            .iter()
-            .filter_map(|batch| batch.column_by_name("legacy_rows"))
-            .flat_map(|column| column.as_primitive::<UInt64Type>().values().to_vec())
-            .sum();
-        assert!(rows == 0 || rows == 12_000, "{rows}");
+        let distinct: std::collections::BTreeSet<&String> = names.iter().collect();
+        assert_eq!(distinct.len(), 40);
     }
 }
