@@ -4,10 +4,7 @@
 //! Whether something changed is told from the listing of the input files, and from a key over everything else that a
 //! report depends on. Any doubt is answered by the usual way.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, LazyLock},
-};
+use std::sync::Arc;
 
 use dualrun_core::{
     ChangeId, Outcome, PeriodUnit, RunId,
@@ -33,9 +30,9 @@ use crate::{
     surroundings::{self, Moved},
 };
 
-/// So many runs of a period are looked at for the newest that is final: more attempts of one night that are not are
-/// rare, and only cost the usual way.
-const LOOKED_AT: u32 = 8;
+/// So many runs of a period are looked at, the newest first. It is nearly always the newest, and a record is large;
+/// where attempts or runs of other files came after it, more are worth it. Beyond that there is the usual way.
+const LOOKED_AT: [u32; 2] = [1, 8];
 
 /// How the note begins that names the night whose verdicts stand.
 const NOTE: &str = "nothing changed since the night of ";
@@ -45,10 +42,18 @@ const NOTE: &str = "nothing changed since the night of ";
 const COPIED: [&str; 4] = ["legacy.parquet", "new.parquet", "differences.parquet", "customers.parquet"];
 
 /// Words of SQL whose answer is another one each time: the clock and chance.
-static VOLATILE: LazyLock<BTreeSet<&str>> = LazyLock::new(|| {
-    let clock = ["now", "today", "current_date", "current_time", "current_timestamp", "localtimestamp"];
-    clock.into_iter().chain(["localtime", "random", "rand", "uuid"]).collect()
-});
+const VOLATILE: [&str; 10] = [
+    "now",
+    "today",
+    "current_date",
+    "current_time",
+    "current_timestamp",
+    "localtime",
+    "localtimestamp",
+    "random",
+    "rand",
+    "uuid",
+];
 
 /// An earlier run on the same input files.
 pub(crate) struct Earlier {
@@ -67,24 +72,28 @@ pub(crate) async fn earlier(
     evidence: &Evidence,
     inputs: &str,
 ) -> Result<Option<Earlier>, EngineError> {
-    let filter = RunFilter {
-        pipeline: Some(request.pipeline.clone()),
-        environment: Some(context.environment.clone()),
-        period: Some(request.period),
-        limit: Some(LOOKED_AT),
-        ..Default::default()
-    };
-    let runs = context.state.runs(&filter).await?.into_iter();
-    let runs = runs.filter(|run| run.outcome.is_final() && run.as_of <= request.as_of);
-    let Some(run) = runs.max_by_key(|run| (run.as_of, run.recorded_at)) else { return Ok(None) };
-    let manifest = match evidence.manifest(&run.evidence).await {
-        Ok(manifest) => manifest,
-        Err(EngineError::EvidenceBroken { .. }) => None,
-        Err(error) => return Err(error),
-    };
-    let Some(manifest) = manifest else { return Ok(None) };
-    let known = manifest.known.clone().filter(|known| known.inputs == inputs);
-    Ok(known.map(|known| Earlier { run, manifest, known }))
+    for limit in LOOKED_AT {
+        let filter = RunFilter {
+            pipeline: Some(request.pipeline.clone()),
+            environment: Some(context.environment.clone()),
+            period: Some(request.period),
+            limit: Some(limit),
+            ..Default::default()
+        };
+        let runs = context.state.runs(&filter).await?.into_iter();
+        let runs = runs.filter(|run| run.outcome.is_final() && run.as_of <= request.as_of);
+        let Some(run) = runs.max_by_key(|run| (run.as_of, run.recorded_at)) else { continue };
+        let manifest = match evidence.manifest(&run.evidence).await {
+            Ok(manifest) => manifest,
+            Err(EngineError::EvidenceBroken { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let Some(manifest) = manifest else { continue };
+        if let Some(known) = manifest.known.clone().filter(|known| known.inputs == inputs) {
+            return Ok(Some(Earlier { run, manifest, known }));
+        }
+    }
+    Ok(None)
 }
 
 /// The answer that an earlier run on the same input files allows: what is recorded for the same run key, or a run of
@@ -233,7 +242,7 @@ async fn carry_over(
 /// Whether a piece of SQL has a word that asks the clock or chance. A column of that name only costs the usual way.
 fn is_volatile(sql: &str) -> bool {
     let is_sign = |c: char| !(c.is_alphanumeric() || c == '_');
-    sql.split(is_sign).any(|word| VOLATILE.contains(word.to_ascii_lowercase().as_str()))
+    sql.split(is_sign).any(|word| VOLATILE.iter().any(|known| known.eq_ignore_ascii_case(word)))
 }
 
 #[cfg(test)]

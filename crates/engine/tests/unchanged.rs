@@ -365,6 +365,26 @@ async fn a_death_before_the_record_leaves_a_run_that_the_next_attempt_adopts() {
 }
 
 #[tokio::test]
+async fn the_newest_run_counts_where_a_night_has_several_and_attempts_came_after() {
+    let mut world = listed(Setup::plain());
+    night(&world, FIRST).await;
+    world.setup = world.setup.clone().edit(MAPPING_FILE, "1e-9", "1e-8");
+    let (newer, _) = night(&world, FIRST).await;
+    let newer = newer.report.unwrap();
+    let (second, read) = night(&world, SECOND).await;
+    assert_eq!((read, second.report.unwrap().unchanged_since.unwrap().run_id), (0, newer.run_id.clone()));
+    // A night that failed in between is no reason to compare again.
+    world.reader.lists.store(false, Ordering::Relaxed);
+    let good = world.setup.clone();
+    world.setup = good.clone().edit(SILVER_FILE, "kwh from", "no_such_column from");
+    try_night(&world, THIRD).await.unwrap_err();
+    world.setup = good;
+    world.reader.lists.store(true, Ordering::Relaxed);
+    let (fourth, read) = night(&world, "2025-03-14").await;
+    assert_eq!((read, fourth.report.unwrap().unchanged_since.unwrap().run_id), (0, newer.run_id));
+}
+
+#[tokio::test]
 async fn an_older_night_does_not_stand_on_a_later_one() {
     let world = listed(Setup::plain());
     night(&world, SECOND).await;
