@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest, SystemClock};
 use dualrun_mapping::{plan::Project, settings::SourceKind};
 use dualrun_sources::{
-    FileSelection, Format, InputTable, Location, Request, SourceError, open_location, read,
+    FileSelection, Format, InputTable, Location, Request, SourceError, identity, open_location, read,
 };
 use dualrun_state::SqliteStore;
 
@@ -78,32 +78,47 @@ struct Files {
 #[async_trait]
 impl InputReader for Files {
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
-        let format = match request.source.kind {
-            SourceKind::BsonDump => Format::BsonDump,
-            SourceKind::JsonLines => Format::JsonLines,
-            SourceKind::Csv => Format::Csv,
-            SourceKind::Parquet => Format::Parquet,
-        };
-        // Folders of one source differ by their day only: all of them are read below their common root, so
-        // that documents of all days get one schema.
-        let mut files = Vec::new();
-        let (root, tails) = common_root(request.places.iter().map(|p| p.url.as_str()));
-        for (place, tail) in request.places.iter().zip(tails) {
-            files.push(join(&tail, &self.file(format, request.source.database.as_deref(), &place.path)));
-        }
-        let location: Location = open_location(&root, &self.root, &request.source.options)?;
-        let request = Request {
-            format,
-            location: &location,
-            files: FileSelection::Exact(files),
-            shape: request.shape,
-            required: false,
-        };
-        read(&request).await
+        let (location, files) = self.files(request)?;
+        read(&asked(request, &location, files)).await
+    }
+
+    async fn identity(&self, request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
+        let (location, files) = self.files(request)?;
+        identity(&asked(request, &location, files)).await
+    }
+}
+
+fn format(kind: SourceKind) -> Format {
+    match kind {
+        SourceKind::BsonDump => Format::BsonDump,
+        SourceKind::JsonLines => Format::JsonLines,
+        SourceKind::Csv => Format::Csv,
+        SourceKind::Parquet => Format::Parquet,
+    }
+}
+
+fn asked<'a>(request: &InputRequest<'a>, location: &'a Location, files: Vec<String>) -> Request<'a> {
+    Request {
+        format: format(request.source.kind),
+        location,
+        files: FileSelection::Exact(files),
+        shape: request.shape,
+        required: false,
     }
 }
 
 impl Files {
+    /// Folders of one source differ by their day only: all of them are read below their common root, so that documents
+    /// of all days get one schema.
+    fn files(&self, request: &InputRequest<'_>) -> Result<(Location, Vec<String>), SourceError> {
+        let format = format(request.source.kind);
+        let (root, tails) = common_root(request.places.iter().map(|p| p.url.as_str()));
+        let files = request.places.iter().zip(tails).map(|(place, tail)| {
+            join(&tail, &self.file(format, request.source.database.as_deref(), &place.path))
+        });
+        Ok((open_location(&root, &self.root, &request.source.options)?, files.collect()))
+    }
+
     /// `<database>/<collection>.bson`, as mongodump lays it out; a path of other formats stays.
     fn file(&self, format: Format, database: Option<&str>, place: &str) -> String {
         match (format, database) {

@@ -85,6 +85,15 @@ pub trait InputReader: Send + Sync {
     /// # Errors
     /// As the source says.
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError>;
+
+    /// A hash by which the files of the request are recognised without reading them: it changes whenever they may
+    /// have changed. `None` where the source cannot tell.
+    ///
+    /// # Errors
+    /// As the source says.
+    async fn identity(&self, _request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// What to read.

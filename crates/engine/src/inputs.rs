@@ -9,11 +9,16 @@ use dualrun_core::{
 use dualrun_mapping::plan::Pipeline;
 use dualrun_sources::InputTable;
 use jiff::{ToSpan, civil::Date};
+use sha2::{Digest, Sha256};
 
 use crate::{
+    calculate::hex,
     context::{Context, InputRequest, Place},
     error::EngineError,
 };
+
+/// Another version of the program may read the same files in another way.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The inputs of one side by name.
 pub type Tables = BTreeMap<String, Arc<InputTable>>;
@@ -35,6 +40,35 @@ pub async fn read_side(
         }
     }
     Ok(tables)
+}
+
+/// Recognises the inputs of both sides without reading them: SHA-256 (hex) over what their sources say of the files,
+/// with the pipeline, its mapping, the environment and the version of this program, which read them. `None` where a
+/// source cannot tell, or cannot be asked: reading will say why.
+pub(crate) async fn identity(context: &Context, pipeline: &Pipeline, period: Period) -> Option<String> {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    let (id, period_text) = (pipeline.id.as_str(), period.to_string());
+    for text in [VERSION, &context.environment, id, &period_text, &pipeline.mapping_hash] {
+        add(text);
+    }
+    let mut requests = Vec::new();
+    for side in Side::BOTH {
+        for input in &pipeline.inputs {
+            if let Some(request) = request(context, input, side, period).ok()? {
+                add(&format!("{side}.{}", input.name));
+                requests.push(request);
+            }
+        }
+    }
+    let asked = requests.iter().map(|request| context.inputs.identity(request));
+    for identity in futures::future::join_all(asked).await {
+        add(&identity.ok()??);
+    }
+    Some(hex(&hash.finalize()))
 }
 
 /// Gives an input of which one side has no file, and so no columns, the columns of the other side: its calculation
@@ -63,18 +97,26 @@ async fn read_input(
     side: Side,
     period: Period,
 ) -> Result<Option<InputTable>, EngineError> {
+    let Some(request) = request(context, input, side, period)? else { return Ok(None) };
+    match context.inputs.read(&request).await {
+        Ok(table) => Ok(Some(table)),
+        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
+    }
+}
+
+fn request<'a>(
+    context: &'a Context,
+    input: &'a InputDecl,
+    side: Side,
+    period: Period,
+) -> Result<Option<InputRequest<'a>>, EngineError> {
     let Some(place) = input.on(side) else { return Ok(None) };
     let Some(source) = context.project.settings.source.get(&place.source) else {
         // The plan was checked: every input names a declared source.
         return Ok(None);
     };
     let days = days_around(period, input.margin.0)?;
-    let request =
-        InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape };
-    match context.inputs.read(&request).await {
-        Ok(table) => Ok(Some(table)),
-        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
-    }
+    Ok(Some(InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape }))
 }
 
 /// The days of the period and `margin` days before and after it.

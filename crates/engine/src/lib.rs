@@ -27,6 +27,7 @@ pub mod reviews;
 pub mod run;
 pub mod stages;
 mod surroundings;
+mod unchanged;
 pub mod validate;
 
 pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};

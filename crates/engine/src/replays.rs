@@ -24,6 +24,9 @@ const SPLIT_EVERY_NIGHT: usize = 3;
 /// The key in the metadata of a stored result under which the rows outside of the period are counted.
 const OUTSIDE: &str = "dualrun.rows_outside";
 
+/// What a note says of results that were not calculated again.
+pub(crate) const REUSED: &str = "results were taken from earlier evidence";
+
 /// Which calculations a run needs.
 pub fn plan(declared: &[Declared], run_key: &str, split: bool) -> ReplayPlan {
     let plan = verdicts(declared);
@@ -147,7 +150,7 @@ pub async fn calculate(
             notes.push(format!("{} {side} rows lie outside of the period and were left out", done.outside));
         }
         if done.reused > 0 {
-            notes.push(format!("{} {side} results were taken from earlier evidence", done.reused));
+            notes.push(format!("{} {side} {REUSED}", done.reused));
         }
     }
     results.sort_by_key(|(position, _)| *position);

@@ -11,5 +11,6 @@ mod promises;
 mod results;
 mod resume;
 mod reviews;
+mod unchanged;
 mod validate;
 mod verdicts;
