@@ -3,6 +3,7 @@
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use bson::{Binary, Bson, Document, RawDocumentBuf, doc};
+use futures::FutureExt;
 use mongodb::{
     Client, ClientSession, Collection, Database,
     options::{
@@ -183,7 +184,9 @@ impl MongoSource {
         let mut session = within(time, session).await.map_err(failed)?;
         // Any read takes a snapshot, also of a collection that does not exist.
         let probe: Collection<RawDocumentBuf> = self.inner.database.collection("dualrun_snapshot");
-        match within(time, probe.find(doc! {}).limit(1).session(&mut session)).await {
+        // Boxed, so that the compiler sees that it can be sent to another thread.
+        let find = probe.find(doc! {}).limit(1).session(&mut session).into_future().boxed();
+        match within(time, find).await {
             Ok(_) => Ok(session.snapshot_time().map(|at| (at.time, at.increment))),
             Err(MongoFault::Refused { .. } | MongoFault::NotAuthorised | MongoFault::SnapshotTooOld) => {
                 Ok(None)
