@@ -1,4 +1,4 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, the servers.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +14,11 @@ use dualrun_sources::{
 use dualrun_state::SqliteStore;
 
 use crate::secrets;
+
+mod live;
+
+use live::Live;
+pub(crate) use live::server;
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
@@ -31,7 +36,8 @@ pub(crate) fn open(
     let location = open_location(&settings.url, root, &settings.options).map_err(|source| {
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
-    let inputs = Files { root: root.to_owned() };
+    let live = Live::new(root, &project.settings.limits.spill);
+    let inputs = Files { root: root.to_owned(), live: Some(live) };
     let context = Context::new(
         project,
         root.to_owned(),
@@ -59,7 +65,7 @@ pub(crate) fn open_dry(
         Arc::new(SqliteStore::memory()?),
         Arc::new(object_store::memory::InMemory::new()),
         object_store::path::Path::default(),
-        Arc::new(Files { root: root.to_owned() }),
+        Arc::new(Files { root: root.to_owned(), live: None }),
         Arc::new(SystemClock),
     )?;
     Ok(Arc::new(context))
@@ -70,9 +76,11 @@ pub(crate) fn has_state(project: &Project, root: &Path) -> bool {
     project.settings.state.url.strip_prefix("sqlite:").is_some_and(|file| root.join(file).is_file())
 }
 
-/// Reads the files of a project's sources.
+/// Reads the sources of a project.
 struct Files {
     root: PathBuf,
+    /// None where servers are left alone: then their tables have the declared columns and no rows.
+    live: Option<Live>,
 }
 
 #[async_trait]
@@ -83,6 +91,10 @@ impl InputReader for Files {
             SourceKind::JsonLines => Format::JsonLines,
             SourceKind::Csv => Format::Csv,
             SourceKind::Parquet => Format::Parquet,
+            SourceKind::Postgres | SourceKind::Mongodb => match &self.live {
+                Some(live) => return live.read(request).await,
+                None => return self.declared(request).await,
+            },
         };
         // Folders of one source differ by their day only: all of them are read below their common root, so
         // that documents of all days get one schema.
@@ -104,6 +116,19 @@ impl InputReader for Files {
 }
 
 impl Files {
+    /// The declared columns, without a row.
+    async fn declared(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let location = open_location(".", &self.root, &Default::default())?;
+        let nothing = Request {
+            format: Format::JsonLines,
+            location: &location,
+            files: FileSelection::Exact(Vec::new()),
+            shape: request.shape,
+            required: false,
+        };
+        read(&nothing).await
+    }
+
     /// `<database>/<collection>.bson`, as mongodump lays it out; a path of other formats stays.
     fn file(&self, format: Format, database: Option<&str>, place: &str) -> String {
         match (format, database) {

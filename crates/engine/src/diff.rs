@@ -277,7 +277,8 @@ async fn open_both(
             let live = read_live_relation(names[n], &request.limits.spill).await.map_err(failed)?;
             let side = input::Side::BOTH[n];
             live.warnings.iter().for_each(|warning| watch.warning(&format!("{side} side: {warning}")));
-            notes.push(format!("the {side} side was read from a server: {}", live.consistency));
+            let consistency = live.table.report.consistency.iter();
+            notes.extend(consistency.map(|said| format!("the {side} side was read from a server: {said}")));
             return Ok(Opened::Table(live.table));
         }
         if formats[n] == Some(Format::Parquet)

@@ -3,16 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualrun_core::{
-    Period,
+    Period, PeriodError,
     input::{InputDecl, Side},
+    period::time_zone,
 };
 use dualrun_mapping::plan::Pipeline;
-use dualrun_sources::InputTable;
+use dualrun_sources::{DaysOf, InputTable};
 use jiff::{ToSpan, civil::Date};
 
 use crate::{
     context::{Context, InputRequest, Place},
     error::EngineError,
+    window,
 };
 
 /// The inputs of one side by name.
@@ -30,7 +32,7 @@ pub async fn read_side(
 ) -> Result<Tables, EngineError> {
     let mut tables = Tables::new();
     for input in &pipeline.inputs {
-        if let Some(table) = read_input(context, input, side, period).await? {
+        if let Some(table) = read_input(context, pipeline, input, side, period).await? {
             tables.insert(input.name.clone(), Arc::new(table));
         }
     }
@@ -59,6 +61,7 @@ pub fn lend_columns(sides: &mut [Tables; 2]) {
 
 async fn read_input(
     context: &Context,
+    pipeline: &Pipeline,
     input: &InputDecl,
     side: Side,
     period: Period,
@@ -69,12 +72,22 @@ async fn read_input(
         return Ok(None);
     };
     let days = days_around(period, input.margin.0)?;
-    let request =
-        InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape };
-    match context.inputs.read(&request).await {
-        Ok(table) => Ok(Some(table)),
-        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
+    let wanted = match (&input.time, days.first(), days.last()) {
+        (Some(column), Some(first), Some(last)) => {
+            let end = last.tomorrow().map_err(|_| PeriodError::Range(period.to_string()))?;
+            Some(DaysOf { column: column.clone(), first: *first, end })
+        }
+        _ => None,
+    };
+    let places = expand(&source.url, place.place(), &days);
+    let request = InputRequest { source, places, shape: &input.shape, days: wanted.clone() };
+    let failed = |source| EngineError::Input { input: input.name.clone(), side, source };
+    let mut table = context.inputs.read(&request).await.map_err(failed)?;
+    if let Some(wanted) = &wanted {
+        let zone = time_zone(&pipeline.result.period.time_zone)?;
+        window::keep(&mut table, wanted, &zone).map_err(failed)?;
     }
+    Ok(Some(table))
 }
 
 /// The days of the period and `margin` days before and after it.

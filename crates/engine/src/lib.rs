@@ -28,6 +28,7 @@ pub mod run;
 pub mod stages;
 mod surroundings;
 pub mod validate;
+mod window;
 
 pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};
 pub use diff::{DiffRequest, diff};

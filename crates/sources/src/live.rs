@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arrow::{
@@ -71,10 +71,8 @@ pub struct DaysOf {
 /// A relation of a server in memory.
 #[derive(Debug, Clone)]
 pub struct LiveTable {
-    /// The rows, in no order.
+    /// The rows, in no order; its report says which state of the data they are of.
     pub table: InputTable,
-    /// Which state of the data was read, and how sure that is; in words, without a value.
-    pub consistency: String,
     /// What is unsafe about the connection.
     pub warnings: Vec<String>,
 }
@@ -171,6 +169,10 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
     let name = TableName::parse(&request.name)?;
     let source = PostgresSource::connect(options.clone()).await?;
     let mut form = postgres::ReadOptions::default();
+    if let Some(ceiling) = request.max_rows_per_second {
+        // A few batches a second rather than one burst.
+        form.batch_rows = usize::try_from(ceiling / 4).unwrap_or(form.batch_rows).clamp(1, form.batch_rows);
+    }
     if let Some(shape) = &request.shape {
         // Digits as they are written, for the rule of the field to read.
         let numbers = shape.0.keys().map(|path| (path.clone(), NumericForm::Text));
@@ -186,10 +188,16 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
     let mut stream = source.read_table(Some(&snapshot), &read, &form).await?;
     let schema = stream.schema();
     let mut batches: Vec<RecordBatch> = Vec::new();
+    let (started, mut rows) = (Instant::now(), 0);
     while let Some(batch) = stream.try_next().await? {
+        rows += batch.num_rows() as u64;
         batches.push(batch);
+        if let Some(ceiling) = request.max_rows_per_second {
+            // A part of a table comes in one query, which waits while nobody takes its rows.
+            let due = Duration::from_secs_f64(rows as f64 / ceiling.max(1) as f64);
+            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
+        }
     }
-    let rows = batches.iter().map(|b| b.num_rows() as u64).sum();
     let bytes = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
     let file = FileReport { path: request.name.clone(), bytes, rows, e_tag: None, last_modified: None };
     let mut table = match &request.shape {
@@ -199,11 +207,8 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
     table.report.files = vec![file];
     table.report.rows = rows;
     table.report.misfits.extend(stream.misfits());
-    Ok(LiveTable {
-        table,
-        consistency: format!("one snapshot, taken at {:.0}", snapshot.taken_at()),
-        warnings: source.warning().map(str::to_owned).into_iter().collect(),
-    })
+    table.report.consistency = Some(format!("one snapshot, taken at {:.0}", snapshot.taken_at()));
+    Ok(LiveTable { table, warnings: source.warning().map(str::to_owned).into_iter().collect() })
 }
 
 /// Typed rows under the rules of a shape, as those of a Parquet file are.
@@ -254,14 +259,15 @@ async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<Liv
     let found = found.await;
     let warnings = source.warnings().to_vec();
     source.close().await;
-    let (table, report) = found?;
+    let (mut table, report) = found?;
     let strength = match report.consistency.strength(Some(report.rows)) {
         Strength::None => "nothing says that it is one state of the data",
         Strength::Count => "the count did not change, which is weak evidence of one state",
         Strength::Watermark => "the count up to the watermark did not change",
         Strength::Snapshot => "the server vouches for one state",
     };
-    Ok(LiveTable { table, consistency: format!("{}; {strength}", report.consistency), warnings })
+    table.report.consistency = Some(format!("{}; {strength}", report.consistency));
+    Ok(LiveTable { table, warnings })
 }
 
 #[cfg(test)]
