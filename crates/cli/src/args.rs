@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Validate,
     /// Show what would run, against what, and how often
     Plan(PlanArgs),
+    /// Look at every source, the state and the evidence: reachable, rights, room, what to do
+    Doctor,
     /// Run one pipeline for one period
     Run(RunArgs),
     /// Run all pipelines that are due

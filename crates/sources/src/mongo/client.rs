@@ -30,6 +30,7 @@ struct Inner {
     display: String,
     server: MongoServer,
     warnings: Vec<String>,
+    encrypted: bool,
     command_time: Duration,
 }
 
@@ -70,6 +71,7 @@ impl MongoSource {
         let display = format!("mongodb://{}/{name}", hosts.join(","));
         let failed = |fault| SourceError::mongo(&display, fault);
         let command_time = options.server_selection_timeout + options.connect_timeout;
+        let encrypted = matches!(settings.tls, Some(Tls::Enabled(_)));
         let client = Client::with_options(settings).map_err(|e| failed(MongoFault::of(&e, command_time)))?;
         let admin = client.database("admin");
         let hello = within(command_time, admin.run_command(doc! {"hello": 1})).await.map_err(failed)?;
@@ -81,7 +83,8 @@ impl MongoSource {
             local_time: hello.get_datetime("localTime").ok().map(|t| t.timestamp_millis()),
         };
         let database = client.database(&name);
-        Ok(Self { inner: Arc::new(Inner { client, database, display, server, warnings, command_time }) })
+        let inner = Inner { client, database, display, server, warnings, encrypted, command_time };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Server and database for people, without user and password.
@@ -133,6 +136,16 @@ impl MongoSource {
             _ => SessionOptions::builder().causal_consistency(false).build(),
         };
         within(self.inner.command_time, self.inner.client.start_session().with_options(options)).await
+    }
+
+    /// Whether connections are encrypted.
+    pub fn encrypted(&self) -> bool {
+        self.inner.encrypted
+    }
+
+    /// Runs a command on the database.
+    pub(super) async fn command(&self, command: Document) -> Result<Document, MongoFault> {
+        within(self.inner.command_time, self.inner.database.run_command(command)).await
     }
 
     /// Runs a command on `admin`; none where the server does not know it or the user may not.
