@@ -1,4 +1,4 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, the servers.
 
 use std::{
     path::{Path, PathBuf},
@@ -14,6 +14,11 @@ use dualrun_sources::{
 use dualrun_state::SqliteStore;
 
 use crate::secrets;
+
+mod live;
+
+use live::Live;
+pub(crate) use live::server;
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
@@ -31,7 +36,8 @@ pub(crate) fn open(
     let location = open_location(&settings.url, root, &settings.options).map_err(|source| {
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
-    let inputs = Files { root: root.to_owned() };
+    let live = Live::new(root, &project.settings.limits.spill);
+    let inputs = Files { root: root.to_owned(), live: Some(live) };
     let context = Context::new(
         project,
         root.to_owned(),
@@ -59,7 +65,7 @@ pub(crate) fn open_dry(
         Arc::new(SqliteStore::memory()?),
         Arc::new(object_store::memory::InMemory::new()),
         object_store::path::Path::default(),
-        Arc::new(Files { root: root.to_owned() }),
+        Arc::new(Files { root: root.to_owned(), live: None }),
         Arc::new(SystemClock),
     )?;
     Ok(Arc::new(context))
@@ -70,53 +76,80 @@ pub(crate) fn has_state(project: &Project, root: &Path) -> bool {
     project.settings.state.url.strip_prefix("sqlite:").is_some_and(|file| root.join(file).is_file())
 }
 
-/// Reads the files of a project's sources.
+/// Reads the sources of a project.
 struct Files {
     root: PathBuf,
+    /// None where servers are left alone: then their tables have the declared columns and no rows.
+    live: Option<Live>,
 }
 
 #[async_trait]
 impl InputReader for Files {
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
-        let (location, files) = self.files(request)?;
-        read(&asked(request, &location, files)).await
+        let Some(format) = format(request.source.kind) else {
+            return match &self.live {
+                Some(live) => live.read(request).await,
+                None => self.declared(request).await,
+            };
+        };
+        let (location, files) = self.files(request, format)?;
+        read(&asked(request, format, &location, files)).await
     }
 
     async fn identity(&self, request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
-        let (location, files) = self.files(request)?;
-        identity(&asked(request, &location, files)).await
+        // A server does not say whether its rows are those of before.
+        let Some(format) = format(request.source.kind) else { return Ok(None) };
+        let (location, files) = self.files(request, format)?;
+        identity(&asked(request, format, &location, files)).await
     }
 }
 
-fn format(kind: SourceKind) -> Format {
-    match kind {
+/// The format of files; none of a server.
+fn format(kind: SourceKind) -> Option<Format> {
+    Some(match kind {
         SourceKind::BsonDump => Format::BsonDump,
         SourceKind::JsonLines => Format::JsonLines,
         SourceKind::Csv => Format::Csv,
         SourceKind::Parquet => Format::Parquet,
-    }
+        SourceKind::Postgres | SourceKind::Mongodb => return None,
+    })
 }
 
-fn asked<'a>(request: &InputRequest<'a>, location: &'a Location, files: Vec<String>) -> Request<'a> {
-    Request {
-        format: format(request.source.kind),
-        location,
-        files: FileSelection::Exact(files),
-        shape: request.shape,
-        required: false,
-    }
+fn asked<'a>(
+    request: &InputRequest<'a>,
+    format: Format,
+    location: &'a Location,
+    files: Vec<String>,
+) -> Request<'a> {
+    Request { format, location, files: FileSelection::Exact(files), shape: request.shape, required: false }
 }
 
 impl Files {
     /// Folders of one source differ by their day only: all of them are read below their common root, so that documents
     /// of all days get one schema.
-    fn files(&self, request: &InputRequest<'_>) -> Result<(Location, Vec<String>), SourceError> {
-        let format = format(request.source.kind);
+    fn files(
+        &self,
+        request: &InputRequest<'_>,
+        format: Format,
+    ) -> Result<(Location, Vec<String>), SourceError> {
         let (root, tails) = common_root(request.places.iter().map(|p| p.url.as_str()));
         let files = request.places.iter().zip(tails).map(|(place, tail)| {
             join(&tail, &self.file(format, request.source.database.as_deref(), &place.path))
         });
         Ok((open_location(&root, &self.root, &request.source.options)?, files.collect()))
+    }
+
+    /// The declared columns, without a row.
+    async fn declared(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let location = open_location(".", &self.root, &Default::default())?;
+        let nothing = Request {
+            format: Format::JsonLines,
+            location: &location,
+            files: FileSelection::Exact(Vec::new()),
+            shape: request.shape,
+            required: false,
+        };
+        read(&nothing).await
     }
 
     /// `<database>/<collection>.bson`, as mongodump lays it out; a path of other formats stays.

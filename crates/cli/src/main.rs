@@ -62,6 +62,7 @@ async fn run(cli: &Cli, output: &Output) -> Result<ExitCode, error::CliError> {
         Command::Run(args) => commands::run::run(global, args, output).await,
         Command::Nightly(args) => commands::nightly::run(global, args, output).await,
         Command::Diff(args) => commands::diff::run(args, output).await,
+        Command::Doctor => commands::doctor::run(global, output).await,
         Command::Explain(args) => commands::explain::run(global, args, output).await,
         Command::Review(args) => commands::review::run(global, args, output).await,
         Command::Status(args) => commands::status::run(global, args, output).await,

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use dualrun_core::shape::Shape;
 use dualrun_mapping::{plan::Project, settings::SourceSettings};
-use dualrun_sources::{InputTable, SourceError};
+use dualrun_sources::{DaysOf, InputTable, SourceError};
 use dualrun_state::StateStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
@@ -105,6 +105,8 @@ pub struct InputRequest<'a> {
     pub places: Vec<Place>,
     /// How mixed types are read.
     pub shape: &'a Shape,
+    /// The days that are wanted, where the input tells the time of its rows. More may be given.
+    pub days: Option<DaysOf>,
 }
 
 /// One collection or path in one folder.

@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualrun_core::{
-    Period,
+    Period, PeriodError,
     input::{InputDecl, Side},
+    period::time_zone,
 };
 use dualrun_mapping::plan::Pipeline;
-use dualrun_sources::InputTable;
+use dualrun_sources::{DaysOf, InputTable};
 use jiff::{ToSpan, civil::Date};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,7 @@ use crate::{
     calculate::hex,
     context::{Context, InputRequest, Place},
     error::EngineError,
+    window,
 };
 
 /// Another version of the program may read the same files in another way.
@@ -35,7 +37,7 @@ pub async fn read_side(
 ) -> Result<Tables, EngineError> {
     let mut tables = Tables::new();
     for input in &pipeline.inputs {
-        if let Some(table) = read_input(context, input, side, period).await? {
+        if let Some(table) = read_input(context, pipeline, input, side, period).await? {
             tables.insert(input.name.clone(), Arc::new(table));
         }
     }
@@ -93,15 +95,19 @@ pub fn lend_columns(sides: &mut [Tables; 2]) {
 
 async fn read_input(
     context: &Context,
+    pipeline: &Pipeline,
     input: &InputDecl,
     side: Side,
     period: Period,
 ) -> Result<Option<InputTable>, EngineError> {
     let Some(request) = request(context, input, side, period)? else { return Ok(None) };
-    match context.inputs.read(&request).await {
-        Ok(table) => Ok(Some(table)),
-        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
+    let failed = |source| EngineError::Input { input: input.name.clone(), side, source };
+    let mut table = context.inputs.read(&request).await.map_err(failed)?;
+    if let Some(wanted) = &request.days {
+        let zone = time_zone(&pipeline.result.period.time_zone)?;
+        window::keep(&mut table, wanted, &zone).map_err(failed)?;
     }
+    Ok(Some(table))
 }
 
 fn request<'a>(
@@ -116,7 +122,15 @@ fn request<'a>(
         return Ok(None);
     };
     let days = days_around(period, input.margin.0)?;
-    Ok(Some(InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape }))
+    let wanted = match (&input.time, days.first(), days.last()) {
+        (Some(column), Some(first), Some(last)) => {
+            let end = last.tomorrow().map_err(|_| PeriodError::Range(period.to_string()))?;
+            Some(DaysOf { column: column.clone(), first: *first, end })
+        }
+        _ => None,
+    };
+    let places = expand(&source.url, place.place(), &days);
+    Ok(Some(InputRequest { source, places, shape: &input.shape, days: wanted }))
 }
 
 /// The days of the period and `margin` days before and after it.

@@ -29,6 +29,7 @@ pub mod stages;
 mod surroundings;
 mod unchanged;
 pub mod validate;
+mod window;
 
 pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};
 pub use diff::{DiffRequest, diff};

@@ -190,6 +190,18 @@ pub(crate) fn misfit_notes(sides: [&Tables; 2]) -> Vec<String> {
     notes
 }
 
+/// For each input that was read from a server: which state of the data, and how sure that is.
+pub(crate) fn consistency_notes(sides: [&Tables; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (side, tables) in Side::BOTH.into_iter().zip(sides) {
+        for (name, table) in tables {
+            let said = table.report.consistency.iter();
+            notes.extend(said.map(|said| format!("{side} {name} was read from a server: {said}")));
+        }
+    }
+    notes
+}
+
 /// One sentence on the values of a field that do not fit.
 pub(crate) fn misfit_note(side: Side, field: &str, misfit: &Misfit) -> String {
     let values = if misfit.count == 1 { "value" } else { "values" };

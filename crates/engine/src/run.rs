@@ -25,7 +25,7 @@ use crate::{
     fence::fence,
     inputs::{self, Tables, lend_columns, read_side},
     progress::{Progress, Step},
-    record::{coverage, finish_report, misfit_notes, record, record_failure, write},
+    record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
     replays, results, reviews, surroundings, unchanged,
 };
 
@@ -224,6 +224,7 @@ async fn attempt(
     let mut report =
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
     report.notes.extend(misfit_notes([&legacy, &new]));
+    report.notes.extend(consistency_notes([&legacy, &new]));
     write(&evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
     // Only what stands under a manifest may be used again: a folder without one is swept.
     for calculation in &calculated.calculations {

@@ -19,6 +19,7 @@ pub mod plan;
 mod raw;
 mod replay;
 mod schema;
+pub mod server;
 pub mod settings;
 mod settings_file;
 mod sql;

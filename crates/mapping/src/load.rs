@@ -106,6 +106,7 @@ fn read_settings(
             settings: None,
             mappings: ".".to_owned(),
             sources: None,
+            kinds: BTreeMap::new(),
             assets: None,
             diagnostics: vec![
                 Diagnostic::new(Severity::Error, "missing-file", file, "the project has no dualrun.toml")

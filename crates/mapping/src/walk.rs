@@ -339,6 +339,9 @@ fn form(schema: &Json, text: &str, shown: &str, path: &Path) -> Option<Problem> 
             "a number of days such as \"1d\"",
         ),
         Some("^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$") => (bytes(text).is_some(), "a size such as \"2GiB\""),
+        Some(crate::server::SPAN) => {
+            (crate::server::Span::try_from(text.to_owned()).is_ok(), "a time such as \"30s\" or \"5min\"")
+        }
         Some(crate::raw::ID) => {
             (text.parse::<dualrun_core::PipelineId>().is_ok(), "an id of letters, digits, `-`, `_` and `.`")
         }

@@ -131,6 +131,17 @@ mistakes! {
     settings_phases: "dualrun.toml", "[source.dump]" =>
         "[[phase]]\nnumber = 1\nstart = 2025-02-01\nend = 2025-01-01\n[[phase]]\nnumber = 1\nstart = 2025-03-01\nend = 2025-04-01\n[source.dump]",
         ["invalid-range", "duplicate-id"];
+    server_url: "dualrun.toml", "url = \"data/lake\"" => "url = \"mongodb://u:topsecret@h/d\"", ["unfit-url"];
+    server_limits_of_files: "dualrun.toml", "url = \"data/lake\"" => "url = \"data/lake\"\nmax_rows_per_second = 5",
+        ["unused-key"];
+    server_query_time: "dualrun.toml", "url = \"data/lake\"" => "url = \"data/lake\"\nquery_time = \"30 years\"",
+        ["invalid-text"];
+    server_table: "dualrun.toml", "kind = \"parquet\"\nurl = \"data/lake\"" =>
+        "kind = \"postgres\"\nurl = \"postgres://h/d\"\nread_preference = \"primary\"",
+        ["unfit-place", "unfit-place", "unused-key"];
+    server_tls: "dualrun.toml", "kind = \"bson_dump\"\nurl = \"data/mongo\"\ndatabase = \"core\"" =>
+        "kind = \"mongodb\"\nurl = \"mongodb://h/d\"\ntls = \"verify_ca\"", ["unfit-tls"];
+    table_of_files: MAPPING_FILE, "path = \"grid.parquet\"" => "table = \"grid\"", ["unfit-place"];
 }
 
 #[test]

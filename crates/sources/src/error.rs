@@ -122,6 +122,14 @@ pub enum SourceError {
         /// What went wrong.
         fault: MongoFault,
     },
+    /// A server has no table, collection or database of that name.
+    #[error("{place}: {what}")]
+    NoTable {
+        /// The server, and what was looked for there; without user and password.
+        place: String,
+        /// What is not there.
+        what: String,
+    },
     /// A location, an option or a field rule that cannot be used.
     #[error("{0}")]
     Config(String),
@@ -155,6 +163,9 @@ impl SourceError {
             Self::StrayFiles { .. } => "name one file, or keep one format in the folder".to_owned(),
             Self::Postgres(error) => return error.hint(),
             Self::Mongo { fault, .. } => return fault.hint(),
+            Self::NoTable { .. } => {
+                "check the names of database, schema and table or collection; case counts".to_owned()
+            }
             Self::Config(_) => return None,
         })
     }

@@ -6,7 +6,7 @@
 //! document and a Parquet row with the same facts become the same row. What does not fit a rule becomes null
 //! and is counted in the [`ReadReport`].
 //!
-//! A PostgreSQL server is read by [`postgres`].
+//! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of either.
 //!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
@@ -22,6 +22,7 @@ mod gentle;
 mod identity;
 mod infer;
 mod instant;
+mod live;
 mod location;
 mod misfit;
 pub mod mongo;
@@ -44,6 +45,7 @@ pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
 pub use gentle::{Pace, PaceOptions};
 pub use identity::identity;
+pub use live::{DaysOf, LiveRequest, LiveTable, Server, is_live, read_live, read_live_relation};
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use read::{Request, read};
