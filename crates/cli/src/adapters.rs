@@ -1,4 +1,6 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, external jobs.
+
+mod outside;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,6 +15,7 @@ use dualrun_sources::{
 };
 use dualrun_state::SqliteStore;
 
+use self::outside::Programs;
 use crate::secrets;
 
 /// Opens a checked project with the adapters that its settings name.
@@ -31,6 +34,8 @@ pub(crate) fn open(
     let location = open_location(&settings.url, root, &settings.options).map_err(|source| {
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
+    let mut project = project;
+    outside::choose_forms(&mut project, root);
     let inputs = Files { root: root.to_owned() };
     let context = Context::new(
         project,
@@ -42,7 +47,8 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    Ok(Arc::new(context.with_mask(secrets::masked)))
+    let programs = Arc::new(Programs { root: root.to_owned() });
+    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(programs)))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.

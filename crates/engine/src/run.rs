@@ -138,7 +138,8 @@ async fn attempt(
     }
     let fence = fence(pipeline, &legacy, &new)?;
     let changes = in_force(context, pipeline, request.period);
-    let key = run_key(context, pipeline, request, &fence, &changes);
+    let versions = replays::versions(context, pipeline, request.period, &changes).await?;
+    let key = run_key(context, pipeline, request, &fence, &changes, &versions);
     let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
 
     // A final run whose evidence is gone is calculated again, under its own id.
@@ -280,6 +281,7 @@ fn run_key(
     request: &RunRequest,
     fence: &Fence,
     changes: &[&Change],
+    versions: &[String],
 ) -> String {
     let on: BTreeSet<&ChangeId> = changes.iter().map(|c| &c.id).collect();
     let mut hash = Sha256::new();
@@ -306,6 +308,7 @@ fn run_key(
         // The promise is part of the run: other bounds are another question.
         add(&change.hash);
     }
+    versions.iter().for_each(|version| add(version));
     hex(&hash.finalize())
 }
 
@@ -355,7 +358,7 @@ pub async fn run_side(
     let checks = results::check(&context.runtime, &pipeline.checks, side, &result).await?;
     let measures: Vec<&String> = pipeline.result.measures.keys().collect();
     let totals = results::totals(&context.runtime, &result, &measures).await?;
-    let mut notes = Vec::new();
+    let mut notes = calculator.notes();
     if result.outside > 0 {
         notes.push(format!("{} rows lie outside of the period and were left out", result.outside));
     }
