@@ -1,4 +1,7 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats, the servers.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, the servers, external jobs.
+
+mod live;
+mod outside;
 
 use std::{
     path::{Path, PathBuf},
@@ -13,12 +16,11 @@ use dualrun_sources::{
 };
 use dualrun_state::SqliteStore;
 
+use self::outside::Programs;
 use crate::secrets;
 
-mod live;
-
-use live::Live;
-pub(crate) use live::server;
+use self::live::Live;
+pub(crate) use self::live::server;
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
@@ -37,6 +39,8 @@ pub(crate) fn open(
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
     let live = Live::new(root, &project.settings.limits.spill);
+    let mut project = project;
+    outside::choose_forms(&mut project, root);
     let inputs = Files { root: root.to_owned(), live: Some(live) };
     let context = Context::new(
         project,
@@ -48,7 +52,8 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    Ok(Arc::new(context.with_mask(secrets::masked)))
+    let programs = Arc::new(Programs { root: root.to_owned() });
+    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(programs)))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.

@@ -149,7 +149,8 @@ async fn attempt(
         return Ok(RunAnswer::nothing("no input files on either side"));
     }
     let fence = fence(pipeline, &legacy, &new)?;
-    let key = run_key(context, pipeline, request, &fence.fingerprints, &changes);
+    let versions = replays::versions(context, pipeline, request.period, &changes).await?;
+    let key = run_key(context, pipeline, request, &fence.fingerprints, &changes, &versions);
     // A final run whose evidence is gone is calculated again, under its own id.
     let again = match standing(context, pipeline, request, &evidence, &key, &fence.summary()).await? {
         Standing::Answered(answer) => return Ok(*answer),
@@ -198,6 +199,7 @@ async fn attempt(
             request,
             &fence.fingerprints,
             &changes,
+            &versions,
             &declared,
             &moved,
         ),
@@ -334,6 +336,7 @@ pub(crate) fn run_key(
     request: &RunRequest,
     fingerprints: &[String; 2],
     changes: &[&Change],
+    versions: &[String],
 ) -> String {
     let on: BTreeSet<&ChangeId> = changes.iter().map(|c| &c.id).collect();
     let mut hash = Sha256::new();
@@ -360,6 +363,7 @@ pub(crate) fn run_key(
         // The promise is part of the run: other bounds are another question.
         add(&change.hash);
     }
+    versions.iter().for_each(|version| add(version));
     hex(&hash.finalize())
 }
 
@@ -409,7 +413,7 @@ pub async fn run_side(
     let checks = results::check(&context.runtime, &pipeline.checks, side, &result).await?;
     let measures: Vec<&String> = pipeline.result.measures.keys().collect();
     let totals = results::totals(&context.runtime, &result, &measures).await?;
-    let mut notes = Vec::new();
+    let mut notes = calculator.notes();
     if result.outside > 0 {
         notes.push(format!("{} rows lie outside of the period and were left out", result.outside));
     }

@@ -24,7 +24,7 @@ use crate::{
     inputs::VERSION,
     progress::{Progress, Step},
     record::{coverage, identify, record},
-    replays::REUSED,
+    replays::{self, REUSED},
     reviews,
     run::{RunAnswer, RunRequest, Standing, run_key, standing},
     surroundings::{self, Moved},
@@ -111,7 +111,11 @@ pub(crate) async fn answer(
     progress: &dyn Progress,
 ) -> Result<Option<RunAnswer>, EngineError> {
     let fence = &earlier.known.fence;
-    let key = run_key(context, pipeline, request, &fence.fingerprints, changes);
+    // Results that already stand somewhere have versions of their own. Where they cannot be told, the usual way says why.
+    let Ok(versions) = replays::versions(context, pipeline, request.period, changes).await else {
+        return Ok(None);
+    };
+    let key = run_key(context, pipeline, request, &fence.fingerprints, changes, &versions);
     match standing(context, pipeline, request, evidence, &key, fence).await? {
         Standing::Answered(answer) => return Ok(Some(*answer)),
         Standing::WithoutEvidence(_) => return Ok(None),
@@ -119,7 +123,8 @@ pub(crate) async fn answer(
     }
     let declared = reviews::declared(context, pipeline, changes, request.as_of).await?;
     let moved = surroundings::moved_this_month(context, pipeline, request.period).await?;
-    let now = content(context, pipeline, request, &fence.fingerprints, changes, &declared, &moved);
+    let now =
+        content(context, pipeline, request, &fence.fingerprints, changes, &versions, &declared, &moved);
     if now.is_none() || now != earlier.known.content || !can_stand(&earlier.run.report) {
         return Ok(None);
     }
@@ -136,12 +141,14 @@ pub(crate) async fn answer(
 
 /// SHA-256 (hex) over everything that a report depends on, beside its night and its id. `None` where a check or the
 /// condition of a promise asks the clock or chance.
+#[expect(clippy::too_many_arguments, reason = "a report depends on all of it")]
 pub(crate) fn content(
     context: &Context,
     pipeline: &Pipeline,
     request: &RunRequest,
     fingerprints: &[String; 2],
     changes: &[&Change],
+    versions: &[String],
     declared: &[Declared],
     moved: &Moved,
 ) -> Option<String> {
@@ -158,7 +165,7 @@ pub(crate) fn content(
     add(VERSION);
     // The run key of one fixed night: inputs, mapping, calculations, switches and the files of the changes.
     let fixed = RunRequest { as_of: request.period.start(), ..request.clone() };
-    add(&run_key(context, pipeline, &fixed, fingerprints, changes));
+    add(&run_key(context, pipeline, &fixed, fingerprints, changes, versions));
     add(if request.split || request.period.unit() == PeriodUnit::Month { "split" } else { "verdicts" });
     let statuses: Vec<(&ChangeId, &str)> = declared.iter().map(|d| (&d.id, d.status.as_str())).collect();
     add(&statuses.len().to_string());

@@ -6,6 +6,7 @@ mod common;
 mod fence;
 mod nightly;
 mod order;
+mod outside;
 mod parameters;
 mod promises;
 mod results;

@@ -29,6 +29,9 @@ pub struct Settings {
     /// What a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// How calculations of two forms are computed.
+    #[serde(default)]
+    pub calculations: CalculationSettings,
     /// Gate policies.
     #[serde(default)]
     pub gates: GatePolicy,
@@ -191,6 +194,25 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// How calculations of two forms are computed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalculationSettings {
+    /// Which form is taken where a mapping names two.
+    pub form: Form,
+}
+
+/// The form of a calculation that has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// By its command or server; the embedded form where these are not at hand, which is then noted.
+    #[default]
+    Live,
+    /// Always the embedded form.
+    Embedded,
 }
 
 /// What the gates ask for.

@@ -36,7 +36,9 @@ mistakes! {
     wrong_phase: MAPPING_FILE, "phase = 1" => "phase = 4", ["out-of-range"];
     unsupported_version: MAPPING_FILE, "version = 1" => "version = 2", ["unsupported-version"];
     unsupported_engine: MAPPING_FILE, "engine = \"sql\"\nmodels = [\"legacy.sql\"]" =>
-        "engine = \"mongodb\"\npipeline = \"legacy.pipeline.json\"", ["unsupported-engine"];
+        "engine = \"spark\"\nmodels = [\"legacy.sql\"]", ["unknown-word"];
+    key_of_another_engine: MAPPING_FILE, "models = [\"legacy.sql\"]" =>
+        "models = [\"legacy.sql\"]\ncommand = [\"python3\"]", ["unknown-key"];
     missing_file: MAPPING_FILE, "new/20_gold.sql" => "new/20_glod.sql", ["missing-file"];
     no_models: MAPPING_FILE, "[\"legacy.sql\"]" => "[]", ["missing-model"];
     id_and_folder: MAPPING_FILE, "id = \"cloud\"" => "id = \"clouds\"",

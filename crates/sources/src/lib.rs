@@ -6,13 +6,15 @@
 //! document and a Parquet row with the same facts become the same row. What does not fit a rule becomes null
 //! and is counted in the [`ReadReport`].
 //!
-//! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of either.
+//! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of
+//! either. An external job is run by [`command`].
 //!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
 mod beside;
 pub mod bson_dump;
 mod column;
+pub mod command;
 mod csv;
 pub mod documents;
 mod ejson;
