@@ -1,4 +1,7 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, the servers, external jobs.
+
+mod live;
+mod outside;
 
 use std::{
     path::{Path, PathBuf},
@@ -9,11 +12,15 @@ use async_trait::async_trait;
 use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest, SystemClock};
 use dualrun_mapping::{plan::Project, settings::SourceKind};
 use dualrun_sources::{
-    FileSelection, Format, InputTable, Location, Request, SourceError, open_location, read,
+    FileSelection, Format, InputTable, Location, Request, SourceError, identity, open_location, read,
 };
 use dualrun_state::SqliteStore;
 
+use self::outside::Programs;
 use crate::secrets;
+
+use self::live::Live;
+pub(crate) use self::live::server;
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
@@ -31,7 +38,10 @@ pub(crate) fn open(
     let location = open_location(&settings.url, root, &settings.options).map_err(|source| {
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
-    let inputs = Files { root: root.to_owned() };
+    let live = Live::new(root, &project.settings.limits.spill);
+    let mut project = project;
+    outside::choose_forms(&mut project, root);
+    let inputs = Files { root: root.to_owned(), live: Some(live) };
     let context = Context::new(
         project,
         root.to_owned(),
@@ -42,7 +52,8 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    Ok(Arc::new(context.with_mask(secrets::masked)))
+    let programs = Arc::new(Programs { root: root.to_owned() });
+    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(programs)))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.
@@ -59,7 +70,7 @@ pub(crate) fn open_dry(
         Arc::new(SqliteStore::memory()?),
         Arc::new(object_store::memory::InMemory::new()),
         object_store::path::Path::default(),
-        Arc::new(Files { root: root.to_owned() }),
+        Arc::new(Files { root: root.to_owned(), live: None }),
         Arc::new(SystemClock),
     )?;
     Ok(Arc::new(context))
@@ -70,40 +81,82 @@ pub(crate) fn has_state(project: &Project, root: &Path) -> bool {
     project.settings.state.url.strip_prefix("sqlite:").is_some_and(|file| root.join(file).is_file())
 }
 
-/// Reads the files of a project's sources.
+/// Reads the sources of a project.
 struct Files {
     root: PathBuf,
+    /// None where servers are left alone: then their tables have the declared columns and no rows.
+    live: Option<Live>,
 }
 
 #[async_trait]
 impl InputReader for Files {
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
-        let format = match request.source.kind {
-            SourceKind::BsonDump => Format::BsonDump,
-            SourceKind::JsonLines => Format::JsonLines,
-            SourceKind::Csv => Format::Csv,
-            SourceKind::Parquet => Format::Parquet,
+        let Some(format) = format(request.source.kind) else {
+            return match &self.live {
+                Some(live) => live.read(request).await,
+                None => self.declared(request).await,
+            };
         };
-        // Folders of one source differ by their day only: all of them are read below their common root, so
-        // that documents of all days get one schema.
-        let mut files = Vec::new();
-        let (root, tails) = common_root(request.places.iter().map(|p| p.url.as_str()));
-        for (place, tail) in request.places.iter().zip(tails) {
-            files.push(join(&tail, &self.file(format, request.source.database.as_deref(), &place.path)));
-        }
-        let location: Location = open_location(&root, &self.root, &request.source.options)?;
-        let request = Request {
-            format,
-            location: &location,
-            files: FileSelection::Exact(files),
-            shape: request.shape,
-            required: false,
-        };
-        read(&request).await
+        let (location, files) = self.files(request, format)?;
+        read(&asked(request, format, &location, files)).await
+    }
+
+    async fn identity(&self, request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
+        // A server does not say whether its rows are those of before.
+        let Some(format) = format(request.source.kind) else { return Ok(None) };
+        let (location, files) = self.files(request, format)?;
+        identity(&asked(request, format, &location, files)).await
     }
 }
 
+/// The format of files; none of a server.
+fn format(kind: SourceKind) -> Option<Format> {
+    Some(match kind {
+        SourceKind::BsonDump => Format::BsonDump,
+        SourceKind::JsonLines => Format::JsonLines,
+        SourceKind::Csv => Format::Csv,
+        SourceKind::Parquet => Format::Parquet,
+        SourceKind::Postgres | SourceKind::Mongodb => return None,
+    })
+}
+
+fn asked<'a>(
+    request: &InputRequest<'a>,
+    format: Format,
+    location: &'a Location,
+    files: Vec<String>,
+) -> Request<'a> {
+    Request { format, location, files: FileSelection::Exact(files), shape: request.shape, required: false }
+}
+
 impl Files {
+    /// Folders of one source differ by their day only: all of them are read below their common root, so that documents
+    /// of all days get one schema.
+    fn files(
+        &self,
+        request: &InputRequest<'_>,
+        format: Format,
+    ) -> Result<(Location, Vec<String>), SourceError> {
+        let (root, tails) = common_root(request.places.iter().map(|p| p.url.as_str()));
+        let files = request.places.iter().zip(tails).map(|(place, tail)| {
+            join(&tail, &self.file(format, request.source.database.as_deref(), &place.path))
+        });
+        Ok((open_location(&root, &self.root, &request.source.options)?, files.collect()))
+    }
+
+    /// The declared columns, without a row.
+    async fn declared(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let location = open_location(".", &self.root, &Default::default())?;
+        let nothing = Request {
+            format: Format::JsonLines,
+            location: &location,
+            files: FileSelection::Exact(Vec::new()),
+            shape: request.shape,
+            required: false,
+        };
+        read(&nothing).await
+    }
+
     /// `<database>/<collection>.bson`, as mongodump lays it out; a path of other formats stays.
     fn file(&self, format: Format, database: Option<&str>, place: &str) -> String {
         match (format, database) {

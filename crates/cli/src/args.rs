@@ -69,6 +69,8 @@ pub(crate) enum Command {
     Validate,
     /// Show what would run, against what, and how often
     Plan(PlanArgs),
+    /// Look at every source, the state and the evidence: reachable, rights, room, what to do
+    Doctor,
     /// Run one pipeline for one period
     Run(RunArgs),
     /// Run all pipelines that are due
@@ -166,7 +168,11 @@ pub(crate) struct NightlyArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct DiffArgs {
-    /// A file or folder of Parquet, CSV, BSON or JSON lines, or s3://bucket/path
+    /// A file or folder of Parquet, CSV, BSON or JSON lines, s3://bucket/path, postgres://…/database#schema.table or
+    /// mongodb://…/database#collection
+    ///
+    /// `${NAME}` in the URL of a server stands for the environment variable NAME: a password on the command line can be
+    /// seen by everybody on the machine. Write it in single quotes.
     #[arg(value_name = "LEGACY")]
     pub(crate) legacy: String,
     /// The same for the new side

@@ -42,14 +42,40 @@ fn main() -> Code {
             return Code::from(u8::from(ExitCode::Infrastructure));
         }
     };
-    let code = match runtime.block_on(run(&cli, &output)) {
-        Ok(code) => code,
-        Err(error) => {
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            code = run(&cli, &output) => Ok(code),
+            signal = interrupted() => Err(signal),
+        }
+    });
+    // Ends what still runs, and with it the processes of external jobs.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(5));
+    let code = match ended {
+        Ok(Ok(code)) => code,
+        Ok(Err(error)) => {
             output.error(&error);
             error.exit_code()
         }
+        // What a shell answers for a process that a signal ended.
+        Err(signal) => return Code::from(128 + signal),
     };
     Code::from(u8::from(code))
+}
+
+/// Waits for the signals that end a process, and answers with the number of the one that came. Jobs that dualrun
+/// started are in groups of their own, which no terminal and no scheduler would end.
+async fn interrupted() -> u8 {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut interrupt), Ok(mut terminate)) =
+        (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+    else {
+        // Without a handler the signals end the process as ever.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = interrupt.recv() => 2,
+        _ = terminate.recv() => 15,
+    }
 }
 
 async fn run(cli: &Cli, output: &Output) -> Result<ExitCode, error::CliError> {
@@ -62,6 +88,7 @@ async fn run(cli: &Cli, output: &Output) -> Result<ExitCode, error::CliError> {
         Command::Run(args) => commands::run::run(global, args, output).await,
         Command::Nightly(args) => commands::nightly::run(global, args, output).await,
         Command::Diff(args) => commands::diff::run(args, output).await,
+        Command::Doctor => commands::doctor::run(global, output).await,
         Command::Explain(args) => commands::explain::run(global, args, output).await,
         Command::Review(args) => commands::review::run(global, args, output).await,
         Command::Status(args) => commands::status::run(global, args, output).await,

@@ -53,6 +53,12 @@ impl Watch for RowBar {
         self.0.set_length(total);
         self.0.set_position(done);
     }
+
+    fn warning(&self, text: &str) {
+        self.0.suspend(|| {
+            let _ = writeln!(std::io::stderr().lock(), "warning: {}", crate::secrets::masked(text));
+        });
+    }
 }
 
 impl Drop for RowBar {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use dualrun_engine::{Clock, Context, SystemClock};
-use dualrun_mapping::{Diagnostic, Loaded, ProjectFiles, load};
+use dualrun_mapping::{Diagnostic, Loaded, ProjectFiles, attachments, load};
 
 use crate::{adapters, args::Global, error::CliError, secrets};
 
@@ -76,14 +76,46 @@ pub(crate) fn render(files: &ProjectFiles, diagnostics: &[Diagnostic]) -> String
     rendered.join("\n")
 }
 
-/// All text files of a project: settings, mappings, methodology and SQL. Data and hidden folders are passed over.
+/// All text files of a project: settings, mappings, methodology, SQL, and what commands consist of. Data and hidden folders are passed over.
 fn read(root: &Path) -> Result<ProjectFiles, CliError> {
     if !root.join("dualrun.toml").is_file() {
         return Err(CliError::NoProject(root.to_owned()));
     }
     let mut files = BTreeMap::new();
     walk(root, Path::new(""), 0, &mut files)?;
-    Ok(ProjectFiles { files })
+    let mut project = ProjectFiles { files };
+    for path in attachments(&project) {
+        attach(root, &path, 0, &mut project.files)?;
+    }
+    Ok(project)
+}
+
+/// Adds what a command consists of: a file, or all files of a folder. What is not there, is not added.
+fn attach(
+    root: &Path,
+    path: &Path,
+    depth: usize,
+    files: &mut BTreeMap<PathBuf, String>,
+) -> Result<(), CliError> {
+    let at = root.join(path);
+    let failed = |source| CliError::File { path: at.clone(), source };
+    if at.is_dir() {
+        for entry in std::fs::read_dir(&at).map_err(failed)? {
+            let name = entry.map_err(failed)?.file_name();
+            // Python writes what it compiled beside its sources.
+            let passed_over = name.to_string_lossy().starts_with('.') || name == "__pycache__";
+            if !passed_over && depth < DEPTH {
+                attach(root, &path.join(name), depth + 1, files)?;
+            }
+        }
+    } else if at.is_file() && !files.contains_key(path) {
+        let bytes = std::fs::read(&at).map_err(failed)?;
+        // Only whether it changed matters, so a program may be anything.
+        let text = String::from_utf8(bytes)
+            .unwrap_or_else(|binary| binary.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect());
+        files.insert(path.to_owned(), text);
+    }
+    Ok(())
 }
 
 /// A mapping lies two folders deep, its models one more.

@@ -34,6 +34,7 @@ fn every_command_has_help() {
         "init",
         "validate",
         "plan",
+        "doctor",
         "run",
         "nightly",
         "diff",

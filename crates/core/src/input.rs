@@ -37,6 +37,11 @@ pub struct InputDecl {
     /// How many days around the period are read, for example `"1d"`.
     #[serde(default)]
     pub margin: Margin,
+    /// The column of the time at which a fact happened, a day or an instant. Rows whose time lies outside of the
+    /// period and its margin are left out on both sides; a server is asked for no others. Where it is not declared,
+    /// everything is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time: Option<String>,
     /// The column that names the edition of a factor input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
@@ -123,12 +128,16 @@ pub struct InputRef {
     /// A file or folder of a file source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// `table` or `schema.table` of a PostgreSQL server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
 }
 
 impl InputRef {
-    /// The collection or path, whichever is given.
+    /// The collection, path or table, whichever is given.
     pub fn place(&self) -> &str {
-        self.collection.as_deref().or(self.path.as_deref()).unwrap_or_default()
+        let given = self.collection.as_deref().or(self.path.as_deref());
+        given.or(self.table.as_deref()).unwrap_or_default()
     }
 }
 

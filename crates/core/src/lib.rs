@@ -9,6 +9,7 @@
 pub mod align;
 pub mod asset;
 pub mod chain;
+pub mod doctor;
 pub mod exit;
 pub mod fingerprint;
 pub mod ids;

@@ -28,6 +28,9 @@ pub struct NightReport {
     pub repeated: bool,
     /// One entry a run, by pipeline and period.
     pub runs: Vec<NightRun>,
+    /// How many of the runs carried over the verdicts of an earlier night, because nothing changed since.
+    #[serde(default)]
+    pub unchanged: u64,
     /// Changes of stage that this night brought.
     pub stages: Vec<StageChange>,
     /// Why the night could not be carried out, where it could not.
@@ -46,6 +49,7 @@ impl NightReport {
             exit_code,
             repeated: false,
             runs: Vec::new(),
+            unchanged: 0,
             stages: Vec::new(),
             failure: None,
         }
@@ -77,6 +81,9 @@ pub struct NightRun {
     pub findings: Vec<Finding>,
     /// What was noticed beside.
     pub notes: Vec<String>,
+    /// Whether nothing changed since an earlier night, whose verdicts stand.
+    #[serde(default)]
+    pub unchanged: bool,
 }
 
 /// A pipeline that moved to another stage.

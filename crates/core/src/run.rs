@@ -72,6 +72,19 @@ pub struct RunReport {
     /// What was noticed beside the comparison: columns on one side only, misfits, rows out of the period.
     #[serde(default)]
     pub notes: Vec<String>,
+    /// The run whose verdicts these are, where nothing that they depend on changed since; null where the results were
+    /// compared for this run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged_since: Option<UnchangedSince>,
+}
+
+/// A run whose verdicts were carried over to a later night.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnchangedSince {
+    /// Its night.
+    pub as_of: String,
+    /// Its id.
+    pub run_id: String,
 }
 
 /// Why a run failed.

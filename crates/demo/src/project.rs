@@ -42,10 +42,12 @@ pub(crate) fn text(path: &Path) -> Option<&'static str> {
     MAPPINGS.get_file(path).and_then(|file| file.contents_utf8())
 }
 
-/// The texts that make up the plan: all `.toml`, `.sql` and `.json` files.
+/// The texts that make up the plan: all `.toml`, `.sql`, `.json` and `.py` files.
 fn texts() -> ProjectFiles {
     let files = embedded()
-        .filter(|(path, _)| path.extension().is_some_and(|e| e == "toml" || e == "sql" || e == "json"))
+        .filter(|(path, _)| {
+            path.extension().is_some_and(|e| ["toml", "sql", "json", "py"].iter().any(|known| e == *known))
+        })
         .filter_map(|(path, contents)| {
             Some((path.to_owned(), std::str::from_utf8(contents).ok()?.to_owned()))
         })

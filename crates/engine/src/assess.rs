@@ -94,6 +94,7 @@ pub fn blank_report(outcome: Outcome) -> RunReport {
         differences: DifferencesReport::default(),
         reviews: BTreeMap::new(),
         notes: Vec::new(),
+        unchanged_since: None,
     }
 }
 

@@ -1,8 +1,8 @@
-//! Runs the SQL models of one side, with its parameters bound, under the memory budget of the project.
+//! Runs the calculation of one side, with its parameters bound, under the memory budget of the project.
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -21,21 +21,30 @@ use datafusion::{
 };
 use dualrun_core::{Period, input::Side, parameter::ParameterValue, period::time_zone};
 use dualrun_mapping::{
-    plan::{Calculation, Model, Pipeline},
-    settings::Limits,
+    plan::{Calculation, Engine, Model, Pipeline},
+    settings::{Limits, SourceSettings},
 };
 use sha2::{Digest, Sha256};
 
-use crate::{error::EngineError, inputs::Tables};
+use crate::{
+    context::{InputReader, OutsideCalculator},
+    error::EngineError,
+    inputs::Tables,
+    outside::Outside,
+};
 
 /// Values of the switches by parameter name.
 pub type Switches = BTreeMap<String, ParameterValue>;
 
-/// Memory budget, spill folder and parallelism of all calculations of a process.
-#[derive(Debug, Clone)]
+/// Memory budget, spill folder and parallelism of all calculations of a process, and what they reach outside of it.
+#[derive(Clone)]
 pub struct Runtime {
     env: Arc<RuntimeEnv>,
     partitions: usize,
+    scratch: PathBuf,
+    reader: Option<Arc<dyn InputReader>>,
+    sources: Arc<BTreeMap<String, SourceSettings>>,
+    outside: Option<Arc<dyn OutsideCalculator>>,
 }
 
 impl Runtime {
@@ -54,13 +63,53 @@ impl Runtime {
         let env = RuntimeEnvBuilder::new()
             // Shared fairly: one large sort must not starve the other side of the same run.
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
-            .with_temp_file_path(spill)
+            .with_temp_file_path(spill.clone())
             .build_arc()
             .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         // Two sides of several pipelines run at once; more partitions than cores would only cost planning.
         let at_once = usize::from(limits.pipelines_at_once.max(1)) * 2;
-        Ok(Self { env, partitions: (cores / at_once).max(1) })
+        Ok(Self {
+            env,
+            partitions: (cores / at_once).max(1),
+            scratch: spill,
+            reader: None,
+            sources: Arc::default(),
+            outside: None,
+        })
+    }
+
+    /// The same with a reader of results that stand in these sources.
+    #[must_use]
+    pub(crate) fn with_reader(
+        self,
+        reader: Arc<dyn InputReader>,
+        sources: BTreeMap<String, SourceSettings>,
+    ) -> Self {
+        Self { reader: Some(reader), sources: Arc::new(sources), ..self }
+    }
+
+    /// The same with what runs programs and asks servers.
+    #[must_use]
+    pub fn with_outside(self, outside: Arc<dyn OutsideCalculator>) -> Self {
+        Self { outside: Some(outside), ..self }
+    }
+
+    pub(crate) fn reader(&self) -> Option<&dyn InputReader> {
+        self.reader.as_deref()
+    }
+
+    pub(crate) fn source(&self, name: &str) -> Option<&SourceSettings> {
+        self.sources.get(name)
+    }
+
+    pub(crate) fn outside(&self) -> Option<&dyn OutsideCalculator> {
+        self.outside.as_deref()
+    }
+
+    /// A folder for temporary files.
+    pub(crate) fn scratch(&self) -> &Path {
+        &self.scratch
     }
 
     /// A session with no tables.
@@ -100,7 +149,8 @@ pub struct Calculator {
     runtime: Runtime,
     calculation: Arc<Calculation>,
     tables: Tables,
-    builtin: Vec<(&'static str, ScalarValue)>,
+    builtin: Vec<(&'static str, Option<ParameterValue>)>,
+    outside: Outside,
     shared: Arc<Mutex<HashMap<String, Arc<MemTable>>>>,
 }
 
@@ -118,23 +168,21 @@ impl Calculator {
     ) -> Result<Self, EngineError> {
         let zone = time_zone(&pipeline.result.period.time_zone)?;
         let (start, end) = period.instants(&zone)?;
-        let instant = |at: jiff::Timestamp| {
-            ScalarValue::TimestampMicrosecond(Some(at.as_microsecond()), Some("UTC".into()))
-        };
         let last = period.end()?.yesterday().unwrap_or(period.start());
         let builtin = vec![
-            ("period_start", instant(start)),
-            ("period_end", instant(end)),
-            ("period_first_day", ScalarValue::Date32(Some(days_since_epoch(period.start())))),
-            ("period_last_day", ScalarValue::Date32(Some(days_since_epoch(last)))),
+            ("period_start", Some(ParameterValue::Timestamp(start))),
+            ("period_end", Some(ParameterValue::Timestamp(end))),
+            ("period_first_day", Some(ParameterValue::Date(period.start()))),
+            ("period_last_day", Some(ParameterValue::Date(last))),
             // A model may ask for one customer; the nightly job asks for all.
-            ("customer", ScalarValue::Utf8(None)),
+            ("customer", None),
         ];
         Ok(Self {
             runtime: runtime.clone(),
             calculation: Arc::new(pipeline.calculation(side).clone()),
             tables,
             builtin,
+            outside: Outside::new(side, period.days()?),
             shared: Arc::default(),
         })
     }
@@ -142,10 +190,10 @@ impl Calculator {
     /// What makes the result: models and the switch values that reach the last one. The fingerprints of the
     /// inputs and the period are the caller's to add.
     pub fn key(&self, switches: &Switches) -> String {
-        let last = self.calculation.models.len().saturating_sub(1);
         let mut hash = Sha256::new();
         hash.update(self.calculation.hash.as_bytes());
-        hash.update(self.reaching(last, switches).as_bytes());
+        let reaching = values(switches, &|name| self.calculation.depends_on(name));
+        hash.update(reaching.as_bytes());
         hex(&hash.finalize())
     }
 
@@ -158,7 +206,15 @@ impl Calculator {
         switches: &Switches,
         share: bool,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), EngineError> {
-        let (frame, file) = self.frame(switches, share).await?;
+        if !matches!(self.calculation.engine, Engine::Sql(_)) {
+            let mut parameters = switches.clone();
+            let given =
+                self.builtin.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
+            parameters.extend(given);
+            let engine = &self.calculation.engine;
+            return self.outside.calculate(&self.runtime, engine, &self.tables, &parameters).await;
+        }
+        let (frame, file) = self.frame(&self.calculation, switches, share).await?;
         let schema = Arc::clone(frame.schema().inner());
         let failed = |source| EngineError::Calculate { file, source };
         let batches = frame.collect().await.map_err(failed)?;
@@ -167,16 +223,41 @@ impl Calculator {
         Ok((schema, batches))
     }
 
-    /// The columns of the result, without running anything.
+    /// The columns of the result, without running anything; of a calculation outside of the engine those of its
+    /// embedded form, none where it has none.
     ///
     /// # Errors
     /// A model that does not fit its inputs.
-    pub async fn schema(&self, switches: &Switches) -> Result<SchemaRef, EngineError> {
-        let (frame, _) = self.frame(switches, false).await?;
-        Ok(Arc::clone(frame.schema().inner()))
+    pub async fn schema(&self, switches: &Switches) -> Result<Option<SchemaRef>, EngineError> {
+        let planned = self.calculation.planned();
+        if !matches!(planned.engine, Engine::Sql(_)) {
+            return Ok(None);
+        }
+        let (frame, _) = self.frame(planned, switches, false).await?;
+        Ok(Some(Arc::clone(frame.schema().inner())))
     }
 
-    async fn frame(&self, switches: &Switches, share: bool) -> Result<(DataFrame, String), EngineError> {
+    /// Whether the results stand somewhere already, where anybody may change them.
+    pub(crate) fn reads_results(&self) -> bool {
+        matches!(self.calculation.engine, Engine::Relation(_))
+    }
+
+    /// What tells one state of results that already stand somewhere from another; none where they are calculated.
+    pub(crate) async fn version(&self, switches: &Switches) -> Result<Option<String>, EngineError> {
+        self.outside.version(&self.runtime, &self.calculation.engine, switches).await
+    }
+
+    /// What was noticed in the results so far.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.calculation.note.iter().cloned().chain(self.outside.notes()).collect()
+    }
+
+    async fn frame(
+        &self,
+        calculation: &Calculation,
+        switches: &Switches,
+        share: bool,
+    ) -> Result<(DataFrame, String), EngineError> {
         let session = self.runtime.session();
         for (name, table) in &self.tables {
             let model_error = |source| EngineError::Model { file: name.clone(), source };
@@ -184,8 +265,8 @@ impl Calculator {
                 .map_err(model_error)?;
             session.register_table(name.as_str(), Arc::new(provider)).map_err(model_error)?;
         }
-        let last = self.calculation.models.len().saturating_sub(1);
-        for (n, model) in self.calculation.models.iter().enumerate() {
+        let last = calculation.models().len().saturating_sub(1);
+        for (n, model) in calculation.models().iter().enumerate() {
             let file = model.file.display().to_string();
             let planned = |source| EngineError::Model { file: file.clone(), source };
             if n == last {
@@ -197,7 +278,8 @@ impl Calculator {
                 session.register_table(model.name.as_str(), frame.into_view()).map_err(planned)?;
                 continue;
             }
-            let key = format!("{}\0{}", model.name, self.reaching(n, switches));
+            let names = calculation.parameters_reaching(&model.name);
+            let key = format!("{}\0{}", model.name, values(switches, &|name| names.contains(name)));
             let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
             let table = match known {
                 Some(table) => table,
@@ -231,23 +313,20 @@ impl Calculator {
         let sql = model.sql.trim().trim_end_matches(';');
         let plan = session.state().create_logical_plan(sql).await?;
         queries_only().verify_plan(&plan)?;
+        let given = |value: &Option<ParameterValue>| value.as_ref().map_or(ScalarValue::Utf8(None), scalar);
         let mut values: HashMap<String, ScalarValue> =
-            self.builtin.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+            self.builtin.iter().map(|(name, value)| ((*name).to_owned(), given(value))).collect();
         values.extend(switches.iter().map(|(name, value)| (name.clone(), scalar(value))));
         session.execute_logical_plan(plan.with_param_values(values)?).await
     }
+}
 
-    /// The switch values that reach a model, itself and through the models that it reads.
-    fn reaching(&self, model: usize, switches: &Switches) -> String {
-        let Some(model) = self.calculation.models.get(model) else { return String::new() };
-        let names = self.calculation.parameters_reaching(&model.name);
-        let values: Vec<String> = switches
-            .iter()
-            .filter(|(name, _)| names.contains(name.as_str()))
-            .map(|(name, value)| format!("{name}={}:{value}", type_name(value)))
-            .collect();
-        values.join("\0")
-    }
+/// The values of the switches that count, with their types, as one text.
+fn values(switches: &Switches, counts: &dyn Fn(&str) -> bool) -> String {
+    let counting = switches.iter().filter(|(name, _)| counts(name));
+    let values: Vec<String> =
+        counting.map(|(name, value)| format!("{name}={}:{value}", type_name(value))).collect();
+    values.join("\0")
 }
 
 fn type_name(value: &ParameterValue) -> &'static str {

@@ -1,11 +1,14 @@
 //! What every command of the engine works with.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use dualrun_core::shape::Shape;
-use dualrun_mapping::{plan::Project, settings::SourceSettings};
-use dualrun_sources::{InputTable, SourceError};
+use dualrun_core::{parameter::ParameterValue, shape::Shape};
+use dualrun_mapping::{
+    plan::{Engine, Project},
+    settings::SourceSettings,
+};
+use dualrun_sources::{DaysOf, InputTable, SourceError};
 use dualrun_state::StateStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
@@ -55,7 +58,8 @@ impl Context {
         inputs: Arc<dyn InputReader>,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, EngineError> {
-        let runtime = Runtime::new(&project.settings.limits, &root)?;
+        let runtime = Runtime::new(&project.settings.limits, &root)?
+            .with_reader(Arc::clone(&inputs), project.settings.source.clone());
         Ok(Self {
             project,
             root,
@@ -75,6 +79,13 @@ impl Context {
     pub fn with_mask(self, mask: fn(&str) -> String) -> Self {
         Self { mask, ..self }
     }
+
+    /// The same with what runs the calculations that the query engine does not.
+    #[must_use]
+    pub fn with_outside(mut self, outside: Arc<dyn OutsideCalculator>) -> Self {
+        self.runtime = self.runtime.with_outside(outside);
+        self
+    }
 }
 
 /// Reads files of a source into Arrow.
@@ -85,6 +96,15 @@ pub trait InputReader: Send + Sync {
     /// # Errors
     /// As the source says.
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError>;
+
+    /// A hash by which the files of the request are recognised without reading them: it changes whenever they may
+    /// have changed. `None` where the source cannot tell.
+    ///
+    /// # Errors
+    /// As the source says.
+    async fn identity(&self, _request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// What to read.
@@ -96,6 +116,31 @@ pub struct InputRequest<'a> {
     pub places: Vec<Place>,
     /// How mixed types are read.
     pub shape: &'a Shape,
+    /// The days that are wanted, where the input tells the time of its rows. More may be given.
+    pub days: Option<DaysOf>,
+}
+
+/// Calculates where the query engine does not: by programs and servers.
+#[async_trait]
+pub trait OutsideCalculator: Send + Sync {
+    /// All result rows of one calculation.
+    ///
+    /// # Errors
+    /// As the program or the server says.
+    async fn calculate(&self, request: &OutsideRequest<'_>) -> Result<InputTable, SourceError>;
+}
+
+/// What to calculate.
+#[derive(Debug, Clone)]
+pub struct OutsideRequest<'a> {
+    /// What computes it; never SQL models, and never a relation.
+    pub engine: &'a Engine,
+    /// The parameters that have a value: the bounds of the period and the switches.
+    pub parameters: &'a BTreeMap<String, ParameterValue>,
+    /// For a command, a Parquet file with the rows of each input of its side.
+    pub inputs: &'a BTreeMap<String, PathBuf>,
+    /// A folder for temporary files; it exists.
+    pub scratch: &'a std::path::Path,
 }
 
 /// One collection or path in one folder.

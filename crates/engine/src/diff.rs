@@ -15,8 +15,8 @@ use dualrun_core::{
 };
 use dualrun_explain::{CellReader, Cells};
 use dualrun_sources::{
-    Format, InputTable, ParquetScan, exact_beside, open_scan, read_relation, relation_format,
-    without_credentials,
+    Format, InputTable, ParquetScan, exact_beside, is_live, open_scan, read_live_relation, read_relation,
+    relation_format, without_credentials,
 };
 use dualrun_stream::{Compared, Request, Side, StreamError, Way, compare_sides};
 use uuid::Uuid;
@@ -37,7 +37,7 @@ const HEAD_ROWS: u64 = 200_000;
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DiffRequest {
-    /// A file, a folder or an URL.
+    /// A file, a folder, or the URL of one, of a table or of a collection.
     pub legacy: String,
     /// The same for the new side.
     pub new: String,
@@ -77,7 +77,8 @@ pub async fn diff(
     watch: Arc<dyn Watch + Send + Sync>,
 ) -> Result<RunReport, EngineError> {
     let failed = |source| EngineError::Compare { pipeline: "diff".into(), source };
-    let sides = open_both(request, base).await?;
+    let mut notes = Vec::new();
+    let sides = open_both(request, base, &*watch, &mut notes).await?;
     let rules = |side: input::Side, opened: &Opened| -> Result<Option<Aligner>, CompareError> {
         let Some(declared) = &request.declared else { return Ok(None) };
         Aligner::new(&declared.align, side, opened.schema()).map(Some)
@@ -96,7 +97,6 @@ pub async fn diff(
         }
     }
     .map_err(failed)?;
-    let mut notes = Vec::new();
     for (name, opened) in ["legacy", "new"].into_iter().zip(&sides) {
         notes.extend(opened.notes(name));
     }
@@ -254,18 +254,34 @@ fn unexplained_cells(report: &RunReport) -> u64 {
 }
 
 /// CSV has no types of its own: it takes those of the other side. Of two CSV files both are inferred, keys as text.
-/// Parquet is opened, and read when it is compared.
-async fn open_both(request: &DiffRequest, base: &Path) -> Result<[Opened; 2], EngineError> {
+/// Parquet is opened, and read when it is compared. What stands on a server is read once, and `notes` say how sure it is
+/// that it is one state of the data.
+async fn open_both(
+    request: &DiffRequest,
+    base: &Path,
+    watch: &(dyn Watch + Send + Sync),
+    notes: &mut Vec<String>,
+) -> Result<[Opened; 2], EngineError> {
     let names = [&request.legacy, &request.new];
     let options = BTreeMap::new();
-    let mut formats = [Format::Parquet; 2];
-    for (format, name) in formats.iter_mut().zip(names) {
-        *format = relation_format(name, base, &options).await.map_err(|source| unreadable(name, source))?;
+    let mut formats = [None; 2];
+    for (format, name) in formats.iter_mut().zip(names).filter(|(_, name)| !is_live(name)) {
+        let found = relation_format(name, base, &options).await;
+        *format = Some(found.map_err(|source| unreadable(name, source))?);
     }
-    let text = if formats == [Format::Csv; 2] { key(request) } else { Vec::new() };
-    let read = async |n: usize, hint: Option<&Schema>| -> Result<Opened, EngineError> {
+    let csv = formats.map(|format| format == Some(Format::Csv));
+    let text = if csv == [true; 2] { key(request) } else { Vec::new() };
+    let mut read = async |n: usize, hint: Option<&Schema>| -> Result<Opened, EngineError> {
         let failed = |source| unreadable(names[n], source);
-        if formats[n] == Format::Parquet
+        if formats[n].is_none() {
+            let live = read_live_relation(names[n], &request.limits.spill).await.map_err(failed)?;
+            let side = input::Side::BOTH[n];
+            live.warnings.iter().for_each(|warning| watch.warning(&format!("{side} side: {warning}")));
+            let consistency = live.table.report.consistency.iter();
+            notes.extend(consistency.map(|said| format!("the {side} side was read from a server: {said}")));
+            return Ok(Opened::Table(live.table));
+        }
+        if formats[n] == Some(Format::Parquet)
             && let Some(scan) = open_scan(names[n], base, &options).await.map_err(failed)?
             && scan.rows() > SMALL_ROWS
         {
@@ -274,13 +290,13 @@ async fn open_both(request: &DiffRequest, base: &Path) -> Result<[Opened; 2], En
         let table = read_relation(names[n], base, &options, hint, &text).await.map_err(failed)?;
         Ok(Opened::Table(table))
     };
-    let [mut legacy, mut new] = match formats {
-        [Format::Csv, other] if other != Format::Csv => {
+    let [mut legacy, mut new] = match csv {
+        [true, false] => {
             let new = read(1, None).await?;
             let legacy = read(0, Some(&new.schema())).await?;
             [legacy, new]
         }
-        [other, Format::Csv] if other != Format::Csv => {
+        [false, true] => {
             let legacy = read(0, None).await?;
             let new = read(1, Some(&legacy.schema())).await?;
             [legacy, new]

@@ -68,6 +68,17 @@ pub enum EngineError {
         #[source]
         source: datafusion::error::DataFusionError,
     },
+    /// A calculation outside of the query engine failed.
+    #[error("the {engine} of the {side} side")]
+    Outside {
+        /// What computes it, as the mapping calls it.
+        engine: &'static str,
+        /// The side.
+        side: Side,
+        /// Why.
+        #[source]
+        source: dualrun_sources::SourceError,
+    },
     /// A data check could not be planned or run.
     #[error("data check {name:?} on the {side} side")]
     Check {
@@ -180,7 +191,9 @@ impl EngineError {
     /// What the process should answer.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } => source.exit_code(),
+            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
+                source.exit_code()
+            }
             Self::Compare { source, .. } => source.exit_code(),
             Self::Stream(source) => source.exit_code(),
             Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
@@ -210,7 +223,9 @@ impl EngineError {
     /// Whether the same command may succeed later without any change.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } => source.retryable(),
+            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
+                source.retryable()
+            }
             Self::Stream(source) => source.retryable(),
             Self::State(source) => source.retryable(),
             Self::Evidence { .. } | Self::Cancelled => true,
@@ -221,7 +236,9 @@ impl EngineError {
     /// The way out, where one is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } => source.hint(),
+            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
+                source.hint()
+            }
             Self::Compare { source, .. } => source.hint(),
             Self::Stream(source) => source.hint(),
             Self::State(source) => source.hint(),
@@ -264,7 +281,11 @@ impl EngineError {
     pub fn stage(&self) -> &'static str {
         match self {
             Self::Input { .. } | Self::Relation { .. } | Self::Fence { .. } => "fence",
-            Self::Model { .. } | Self::Calculate { .. } | Self::Check { .. } | Self::Limits(_) => "calculate",
+            Self::Model { .. }
+            | Self::Calculate { .. }
+            | Self::Outside { .. }
+            | Self::Check { .. }
+            | Self::Limits(_) => "calculate",
             Self::PeriodColumn { .. } | Self::Compare { .. } | Self::Stream(_) | Self::NotConserved(_) => {
                 "compare"
             }

@@ -1,7 +1,7 @@
 //! Evidence in the object store: Parquet files of one run in one folder, the manifest last. A run without a
 //! manifest does not exist.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
@@ -37,6 +37,35 @@ pub struct Manifest {
     pub results: Vec<ResultEntry>,
     /// Customers whose activity inputs differ; `null` is the customer without a name.
     pub not_comparable: Vec<Option<String>>,
+    /// By what a later run recognises that nothing changed; none where the sources could not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
+}
+
+/// What a run stood on, so that a later one need not read its inputs to know it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Known {
+    /// SHA-256 (hex) over the listing of the inputs of both sides, before they were read.
+    pub inputs: String,
+    /// SHA-256 (hex) over everything that the report depends on, beside the night and the id of the run; none where
+    /// it cannot be carried over, because a decision gave the verdicts again or a check asks the clock.
+    pub content: Option<String>,
+    /// What the fence found.
+    pub fence: FenceSummary,
+}
+
+/// What the fence found, beside the reports of the inputs and the names of the customers that are not comparable,
+/// which stand in the report and in the manifest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FenceSummary {
+    /// SHA-256 (hex) over all rows of all inputs of each side, legacy first.
+    pub fingerprints: [String; 2],
+    /// Customers in any activity input that names them.
+    pub customers: u64,
+    /// Customers whose activity inputs differ.
+    pub excluded: u64,
+    /// An activity input without customers differs: nothing can be compared.
+    pub nothing_comparable: bool,
 }
 
 /// One file.
@@ -151,6 +180,50 @@ impl Evidence {
     pub async fn size(&self, path: &str) -> Result<u64, EngineError> {
         let head = self.store.head(&self.at(path)).await;
         head.map(|meta| meta.size).map_err(|source| EngineError::Evidence { path: path.to_owned(), source })
+    }
+
+    /// Whether every file that a manifest names is there in its size: those of its folder, and results that stand in
+    /// the folders of other runs. What is in them is checked by whoever reads them.
+    ///
+    /// # Errors
+    /// The store refuses.
+    pub async fn is_whole(&self, folder: &str, manifest: &Manifest) -> Result<bool, EngineError> {
+        let sizes = self.sizes(folder).await?;
+        if manifest.files.iter().any(|file| sizes.get(&file.name) != Some(&file.bytes)) {
+            return Ok(false);
+        }
+        let mut others: BTreeMap<&str, Option<Manifest>> = BTreeMap::new();
+        for result in &manifest.results {
+            let Some((other, name)) = result.path.rsplit_once('/') else { return Ok(false) };
+            let files = if other == folder {
+                &manifest.files
+            } else {
+                if !others.contains_key(other) {
+                    others.insert(other, self.manifest(other).await?);
+                }
+                match others.get(other) {
+                    Some(Some(manifest)) => &manifest.files,
+                    _ => return Ok(false),
+                }
+            };
+            let Some(file) = files.iter().find(|f| f.name == name && f.sha256 == result.sha256) else {
+                return Ok(false);
+            };
+            if other != folder && self.size(&result.path).await.ok() != Some(file.bytes) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The sizes of the objects of a folder by name.
+    async fn sizes(&self, folder: &str) -> Result<BTreeMap<String, u64>, EngineError> {
+        let objects: Result<Vec<_>, _> = self.store.list(Some(&self.at(folder))).try_collect().await;
+        let objects = match objects {
+            Err(object_store::Error::NotFound { .. }) => Vec::new(),
+            objects => objects.map_err(|source| EngineError::Evidence { path: folder.to_owned(), source })?,
+        };
+        Ok(objects.iter().filter_map(|o| Some((o.location.filename()?.to_owned(), o.size))).collect())
     }
 
     /// Reads a Parquet file and checks its hash.
@@ -337,6 +410,7 @@ mod tests {
             files: vec![],
             results: vec![],
             not_comparable: vec![],
+            known: None,
         };
         evidence.write_json(&format!("{folder}/manifest.json"), &manifest).await.unwrap();
         let found = evidence.find_by_key(&pipeline, period, as_of, "k").await.unwrap().unwrap();

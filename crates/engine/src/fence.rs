@@ -12,7 +12,7 @@ use dualrun_mapping::plan::Pipeline;
 use dualrun_sources::InputTable;
 use sha2::{Digest, Sha256};
 
-use crate::{calculate::hex, error::EngineError, inputs::Tables};
+use crate::{calculate::hex, error::EngineError, evidence::FenceSummary, inputs::Tables};
 
 /// How many customers that are not comparable are named in a report.
 const NAMED: usize = 10;
@@ -30,6 +30,18 @@ pub struct Fence {
     pub nothing_comparable: bool,
     /// SHA-256 (hex) over all rows of all inputs of each side, legacy first.
     pub fingerprints: [String; 2],
+}
+
+impl Fence {
+    /// What a manifest keeps of it.
+    pub fn summary(&self) -> FenceSummary {
+        FenceSummary {
+            fingerprints: self.fingerprints.clone(),
+            customers: self.customers.len() as u64,
+            excluded: self.excluded.len() as u64,
+            nothing_comparable: self.nothing_comparable,
+        }
+    }
 }
 
 /// Compares the inputs of both sides.

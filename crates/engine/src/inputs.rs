@@ -3,17 +3,24 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use dualrun_core::{
-    Period,
+    Period, PeriodError,
     input::{InputDecl, Side},
+    period::time_zone,
 };
 use dualrun_mapping::plan::Pipeline;
-use dualrun_sources::InputTable;
+use dualrun_sources::{DaysOf, InputTable};
 use jiff::{ToSpan, civil::Date};
+use sha2::{Digest, Sha256};
 
 use crate::{
+    calculate::hex,
     context::{Context, InputRequest, Place},
     error::EngineError,
+    window,
 };
+
+/// Another version of the program may read the same files in another way.
+pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The inputs of one side by name.
 pub type Tables = BTreeMap<String, Arc<InputTable>>;
@@ -30,11 +37,40 @@ pub async fn read_side(
 ) -> Result<Tables, EngineError> {
     let mut tables = Tables::new();
     for input in &pipeline.inputs {
-        if let Some(table) = read_input(context, input, side, period).await? {
+        if let Some(table) = read_input(context, pipeline, input, side, period).await? {
             tables.insert(input.name.clone(), Arc::new(table));
         }
     }
     Ok(tables)
+}
+
+/// Recognises the inputs of both sides without reading them: SHA-256 (hex) over what their sources say of the files,
+/// with the pipeline, its mapping, the environment and the version of this program, which read them. `None` where a
+/// source cannot tell, or cannot be asked: reading will say why.
+pub(crate) async fn identity(context: &Context, pipeline: &Pipeline, period: Period) -> Option<String> {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
+    };
+    let (id, period_text) = (pipeline.id.as_str(), period.to_string());
+    for text in [VERSION, &context.environment, id, &period_text, &pipeline.mapping_hash] {
+        add(text);
+    }
+    let mut requests = Vec::new();
+    for side in Side::BOTH {
+        for input in &pipeline.inputs {
+            if let Some(request) = request(context, input, side, period).ok()? {
+                add(&format!("{side}.{}", input.name));
+                requests.push(request);
+            }
+        }
+    }
+    let asked = requests.iter().map(|request| context.inputs.identity(request));
+    for identity in futures::future::join_all(asked).await {
+        add(&identity.ok()??);
+    }
+    Some(hex(&hash.finalize()))
 }
 
 /// Gives an input of which one side has no file, and so no columns, the columns of the other side: its calculation
@@ -59,22 +95,42 @@ pub fn lend_columns(sides: &mut [Tables; 2]) {
 
 async fn read_input(
     context: &Context,
+    pipeline: &Pipeline,
     input: &InputDecl,
     side: Side,
     period: Period,
 ) -> Result<Option<InputTable>, EngineError> {
+    let Some(request) = request(context, input, side, period)? else { return Ok(None) };
+    let failed = |source| EngineError::Input { input: input.name.clone(), side, source };
+    let mut table = context.inputs.read(&request).await.map_err(failed)?;
+    if let Some(wanted) = &request.days {
+        let zone = time_zone(&pipeline.result.period.time_zone)?;
+        window::keep(&mut table, wanted, &zone).map_err(failed)?;
+    }
+    Ok(Some(table))
+}
+
+fn request<'a>(
+    context: &'a Context,
+    input: &'a InputDecl,
+    side: Side,
+    period: Period,
+) -> Result<Option<InputRequest<'a>>, EngineError> {
     let Some(place) = input.on(side) else { return Ok(None) };
     let Some(source) = context.project.settings.source.get(&place.source) else {
         // The plan was checked: every input names a declared source.
         return Ok(None);
     };
     let days = days_around(period, input.margin.0)?;
-    let request =
-        InputRequest { source, places: expand(&source.url, place.place(), &days), shape: &input.shape };
-    match context.inputs.read(&request).await {
-        Ok(table) => Ok(Some(table)),
-        Err(source) => Err(EngineError::Input { input: input.name.clone(), side, source }),
-    }
+    let wanted = match (&input.time, days.first(), days.last()) {
+        (Some(column), Some(first), Some(last)) => {
+            let end = last.tomorrow().map_err(|_| PeriodError::Range(period.to_string()))?;
+            Some(DaysOf { column: column.clone(), first: *first, end })
+        }
+        _ => None,
+    };
+    let places = expand(&source.url, place.place(), &days);
+    Ok(Some(InputRequest { source, places, shape: &input.shape, days: wanted }))
 }
 
 /// The days of the period and `margin` days before and after it.

@@ -18,6 +18,7 @@ pub mod fence;
 mod flags;
 pub mod inputs;
 pub mod night;
+mod outside;
 pub mod progress;
 mod record;
 mod rejected;
@@ -27,9 +28,13 @@ pub mod reviews;
 pub mod run;
 pub mod stages;
 mod surroundings;
+mod unchanged;
 pub mod validate;
+mod window;
 
-pub use context::{Clock, Context, InputReader, InputRequest, Place, SystemClock};
+pub use context::{
+    Clock, Context, InputReader, InputRequest, OutsideCalculator, OutsideRequest, Place, SystemClock,
+};
 pub use diff::{DiffRequest, diff};
 pub use error::EngineError;
 pub use night::{NightRequest, nightly};

@@ -86,6 +86,7 @@ pub async fn nightly(
     let stages = stages::advance(context, request.as_of).await?;
     let code = ExitCode::of_many(runs.iter().filter(|r| r.enforced).map(|r| r.exit_code));
     let report = NightReport {
+        unchanged: runs.iter().filter(|run| run.unchanged).count() as u64,
         runs,
         stages,
         ..NightReport::empty(request.day, request.as_of, &context.environment, code)
@@ -164,6 +165,7 @@ async fn one(
             failed_checks: Vec::new(),
             findings: Vec::new(),
             notes: Vec::new(),
+            unchanged: false,
         },
     };
     progress.done(&pipeline, &period.to_string(), entry.outcome.map_or("nothing to do", Outcome::as_str));
@@ -189,6 +191,7 @@ pub fn entry(answer: &RunAnswer, period: Period, enforced: bool, pipeline: &Pipe
             .unwrap_or_default(),
         findings: report.map(|r| r.findings.clone()).unwrap_or_default(),
         notes: report.map(|r| r.notes.clone()).unwrap_or_else(|| answer.notes.clone()),
+        unchanged: report.is_some_and(|r| r.unchanged_since.is_some()),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::{
     assess::{self, Assessment},
     context::Context,
     error::EngineError,
-    evidence::{Evidence, FileEntry, MANIFEST_SCHEMA, Manifest, ResultEntry},
+    evidence::{Evidence, FenceSummary, FileEntry, Known, MANIFEST_SCHEMA, Manifest, ResultEntry},
     fence::Fence,
     inputs::Tables,
     night::failure,
@@ -19,12 +19,12 @@ use crate::{
 };
 
 /// How many customers were compared, of those with a row on either side or in an activity input.
-pub(crate) fn coverage(fence: &Fence, report: &RunReport) -> CustomerCoverage {
-    let total = report.customers_total.max(fence.customers.len() as u64);
+pub(crate) fn coverage(fence: &FenceSummary, report: &RunReport) -> CustomerCoverage {
+    let total = report.customers_total.max(fence.customers);
     if fence.nothing_comparable {
         return CustomerCoverage { total: total.max(1), compared: 0 };
     }
-    CustomerCoverage { total, compared: total.saturating_sub(fence.excluded.len() as u64) }
+    CustomerCoverage { total, compared: total.saturating_sub(fence.excluded) }
 }
 
 /// The record of a run for the state database.
@@ -81,7 +81,14 @@ pub(crate) async fn record_failure(
     Ok(())
 }
 
-fn identify(report: &mut RunReport, context: &Context, request: &RunRequest, id: RunId, key: &str) {
+/// Says in a report whose run it is.
+pub(crate) fn identify(
+    report: &mut RunReport,
+    context: &Context,
+    request: &RunRequest,
+    id: RunId,
+    key: &str,
+) {
     report.run_id = id.to_string();
     report.pipeline = Some(request.pipeline.to_string());
     report.period = Some(request.period.to_string());
@@ -123,6 +130,7 @@ pub(crate) async fn write(
     run_id: RunId,
     key: &str,
     fence: &Fence,
+    known: Option<Known>,
     calculated: &Calculated,
     assessment: &Assessment,
     report: &RunReport,
@@ -137,6 +145,7 @@ pub(crate) async fn write(
         files,
         results,
         not_comparable: fence.excluded.iter().cloned().collect(),
+        known,
     };
     evidence.write_json(&format!("{folder}/manifest.json"), &manifest).await?;
     Ok(())
@@ -176,6 +185,18 @@ pub(crate) fn misfit_notes(sides: [&Tables; 2]) -> Vec<String> {
         for (name, table) in tables {
             let misfits = table.report.misfits.iter();
             notes.extend(misfits.map(|m| misfit_note(side, &format!("{name}.{}", m.field), m)));
+        }
+    }
+    notes
+}
+
+/// For each input that was read from a server: which state of the data, and how sure that is.
+pub(crate) fn consistency_notes(sides: [&Tables; 2]) -> Vec<String> {
+    let mut notes = Vec::new();
+    for (side, tables) in Side::BOTH.into_iter().zip(sides) {
+        for (name, table) in tables {
+            let said = table.report.consistency.iter();
+            notes.extend(said.map(|said| format!("{side} {name} was read from a server: {said}")));
         }
     }
     notes

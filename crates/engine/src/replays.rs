@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualrun_core::{Period, input::Side, run::CheckReport};
+use dualrun_core::{ChangeId, Period, input::Side, run::CheckReport};
 use dualrun_explain::{Declared, Replay, ReplayPlan, verdicts};
 use dualrun_mapping::plan::{Change, Pipeline};
 use dualrun_state::records::CalculationRecord;
@@ -23,6 +23,9 @@ const SPLIT_EVERY_NIGHT: usize = 3;
 
 /// The key in the metadata of a stored result under which the rows outside of the period are counted.
 const OUTSIDE: &str = "dualrun.rows_outside";
+
+/// What a note says of results that were not calculated again.
+pub(crate) const REUSED: &str = "results were taken from earlier evidence";
 
 /// Which calculations a run needs.
 pub fn plan(declared: &[Declared], run_key: &str, split: bool) -> ReplayPlan {
@@ -84,6 +87,7 @@ struct SideDone {
     calculations: Vec<CalculationRecord>,
     outside: u64,
     reused: u64,
+    notes: Vec<String>,
 }
 
 /// Calculates a plan: both sides at once, the replays of a side one after the other on shared models.
@@ -143,11 +147,12 @@ pub async fn calculate(
         results.extend(done.results);
         files.extend(done.files);
         calculations.extend(done.calculations);
+        notes.extend(done.notes);
         if done.outside > 0 {
             notes.push(format!("{} {side} rows lie outside of the period and were left out", done.outside));
         }
         if done.reused > 0 {
-            notes.push(format!("{} {side} results were taken from earlier evidence", done.reused));
+            notes.push(format!("{} {side} {REUSED}", done.reused));
         }
     }
     results.sort_by_key(|(position, _)| *position);
@@ -159,6 +164,30 @@ pub async fn calculate(
         }
     }
     Ok(Calculated { results, files, calculations, checks, notes })
+}
+
+/// What tells the states of results that already stand somewhere, with all changes on and with none; empty where both
+/// sides are calculated. They are part of the run key: other results are another run.
+///
+/// # Errors
+/// Results that are not there.
+pub async fn versions(
+    context: &Context,
+    pipeline: &Pipeline,
+    period: Period,
+    changes: &[&Change],
+) -> Result<Vec<String>, EngineError> {
+    let all = context.project.changes_of(&pipeline.id);
+    let mut versions = Vec::new();
+    for side in Side::BOTH {
+        let calculator = Calculator::new(&context.runtime, pipeline, side, period, Tables::new())?;
+        for on in [true, false] {
+            let in_force = |id: &ChangeId| on && changes.iter().any(|c| &c.id == id);
+            let switches = pipeline.switch_values(&all, &in_force, side);
+            versions.extend(calculator.version(&switches).await?);
+        }
+    }
+    Ok(versions)
 }
 
 impl SideJob {
@@ -196,7 +225,8 @@ impl SideJob {
                 done.outside = rows.outside;
             }
             entry.on = replay.on.iter().map(ToString::to_string).collect();
-            if known.insert(key.clone(), (Arc::clone(&rows), entry.clone())).is_none() {
+            let first = known.insert(key.clone(), (Arc::clone(&rows), entry.clone())).is_none();
+            if first && !self.calculator.reads_results() {
                 let record = CalculationRecord {
                     key,
                     pipeline: self.pipeline.id.clone(),
@@ -209,6 +239,7 @@ impl SideJob {
             }
             done.results.push((*position, CalculatedResult { replay: replay.clone(), rows, entry }));
         }
+        done.notes = self.calculator.notes();
         Ok(done)
     }
 
@@ -248,6 +279,10 @@ impl SideJob {
         copy_to: Option<&str>,
         done: &mut SideDone,
     ) -> Result<Option<(Arc<SideResult>, ResultEntry)>, EngineError> {
+        if self.calculator.reads_results() {
+            // Whatever stands there now counts, not what stood there in an earlier run.
+            return Ok(None);
+        }
         let Some(record) = self.context.state.calculation(key).await? else { return Ok(None) };
         let read = self.evidence.read_parquet(&record.path, Some(&record.hash)).await;
         let (schema, batches) = match read {

@@ -161,6 +161,7 @@ pub async fn reassess_if_reviewed(
     let mut report = run.report.clone();
     let fresh = assessment.report.clone();
     report.outcome = fresh.outcome;
+    crate::unchanged::forget(&mut report);
     report.rows = fresh.rows;
     report.columns = fresh.columns;
     report.customers = fresh.customers;
@@ -171,11 +172,18 @@ pub async fn reassess_if_reviewed(
     if report.findings.is_empty() || fresh.findings.is_empty() {
         report.findings = fresh.findings;
     }
+    let manifest_path = format!("{}/manifest.json", run.evidence);
+    if let Some(known) = manifest.known.as_mut().filter(|known| known.content.is_some()) {
+        // What was named before the decision stands beside its verdicts: the next night gives its own. Said before the
+        // first file changes, so that no death in between leaves new verdicts under the old key.
+        known.content = None;
+        evidence.write_json(&manifest_path, &manifest).await?;
+    }
     for file in write_assessment(&evidence, &run.evidence, &assessment, &report).await? {
         manifest.files.retain(|known| known.name != file.name);
         manifest.files.push(file);
     }
-    evidence.write_json(&format!("{}/manifest.json", run.evidence), &manifest).await?;
+    evidence.write_json(&manifest_path, &manifest).await?;
     let at = context.clock.now();
     context.state.record_assessment(run.id, report.outcome, &report, at).await?;
     Ok(RunRecord { outcome: report.outcome, report, recorded_at: at, ..run })

@@ -11,6 +11,7 @@ use dualrun_core::{
     run::RunReport,
 };
 use dualrun_mapping::plan::{Change, Pipeline};
+use dualrun_state::records::RunRecord;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -20,12 +21,12 @@ use crate::{
     calculate::{Calculator, hex},
     context::Context,
     error::EngineError,
-    evidence::Evidence,
-    fence::{Fence, fence},
-    inputs::{Tables, lend_columns, read_side},
+    evidence::{Evidence, FenceSummary, Known},
+    fence::fence,
+    inputs::{self, Tables, lend_columns, read_side},
     progress::{Progress, Step},
-    record::{coverage, finish_report, misfit_notes, record, record_failure, write},
-    replays, results, reviews, surroundings,
+    record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
+    replays, results, reviews, surroundings, unchanged,
 };
 
 pub use crate::record::write_assessment;
@@ -132,41 +133,30 @@ async fn attempt(
 ) -> Result<RunAnswer, EngineError> {
     let period = request.period.to_string();
     progress.step(&pipeline.id, &period, Step::Fence);
+    let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
+    let changes = in_force(context, pipeline, request.period);
+    // Listed before they are read: a file that changes in between is another one next time.
+    let listed = inputs::identity(context, pipeline, request.period).await;
+    if let Some(listed) = &listed
+        && let Some(earlier) = unchanged::earlier(context, request, &evidence, listed).await?
+        && let Some(answer) =
+            unchanged::answer(context, pipeline, request, &changes, &evidence, earlier, progress).await?
+    {
+        return Ok(answer);
+    }
     let [legacy, new] = read_both(context, pipeline, request.period).await?;
     if nothing_to_read(pipeline, [&legacy, &new]) {
         return Ok(RunAnswer::nothing("no input files on either side"));
     }
     let fence = fence(pipeline, &legacy, &new)?;
-    let changes = in_force(context, pipeline, request.period);
-    let key = run_key(context, pipeline, request, &fence, &changes);
-    let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
-
+    let versions = replays::versions(context, pipeline, request.period, &changes).await?;
+    let key = run_key(context, pipeline, request, &fence.fingerprints, &changes, &versions);
     // A final run whose evidence is gone is calculated again, under its own id.
-    let mut again = None;
-    if let Some(run) = context.state.run_by_key(&key).await? {
-        if run.outcome.is_final() && evidence.manifest(&run.evidence).await?.is_none() {
-            again = Some(run);
-        } else if run.outcome.is_final() {
-            return match reviews::reassess_if_reviewed(context, pipeline, run.clone()).await {
-                Ok(run) => Ok(RunAnswer::of(run.report, true)),
-                Err(error @ EngineError::MissingReplay { .. }) => {
-                    let notes = error.hint().into_iter().map(|hint| format!("{error}; {hint}")).collect();
-                    Ok(RunAnswer { notes, ..RunAnswer::of(run.report, true) })
-                }
-                Err(error) => Err(error),
-            };
-        }
-    } else if let Some((folder, manifest)) =
-        evidence.find_by_key(&pipeline.id, request.period, request.as_of, &key).await?
-    {
-        // The process died after the manifest and before the state database: the run exists, it is only unknown.
-        if let Some(report) = evidence.report(&folder).await? {
-            let coverage = coverage(&fence, &report);
-            let record = record(context, pipeline, request, manifest.run_id, key, folder, report, coverage);
-            context.state.record_run(&record).await?;
-            return Ok(RunAnswer::of(record.report, true));
-        }
-    }
+    let again = match standing(context, pipeline, request, &evidence, &key, &fence.summary()).await? {
+        Standing::Answered(answer) => return Ok(*answer),
+        Standing::WithoutEvidence(run) => Some(run),
+        Standing::New => None,
+    };
     evidence.sweep(&pipeline.id, request.period, request.as_of).await?;
 
     progress.step(&pipeline.id, &period, Step::Calculate);
@@ -200,8 +190,22 @@ async fn attempt(
     }
 
     progress.step(&pipeline.id, &period, Step::Compare);
-    let [moved_this_month, eligible_this_month] =
-        surroundings::moved_this_month(context, pipeline, request.period).await?;
+    let moved = surroundings::moved_this_month(context, pipeline, request.period).await?;
+    let known = listed.map(|inputs| Known {
+        inputs,
+        content: unchanged::content(
+            context,
+            pipeline,
+            request,
+            &fence.fingerprints,
+            &changes,
+            &versions,
+            &declared,
+            &moved,
+        ),
+        fence: fence.summary(),
+    });
+    let [moved_this_month, eligible_this_month] = moved;
     let figures = Figures {
         pipeline: pipeline.clone(),
         period: request.period,
@@ -222,7 +226,8 @@ async fn attempt(
     let mut report =
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
     report.notes.extend(misfit_notes([&legacy, &new]));
-    write(&evidence, &folder, run_id, &key, &fence, &calculated, &assessment, &report).await?;
+    report.notes.extend(consistency_notes([&legacy, &new]));
+    write(&evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
     // Only what stands under a manifest may be used again: a folder without one is swept.
     for calculation in &calculated.calculations {
         context.state.record_calculation(calculation).await?;
@@ -232,10 +237,60 @@ async fn attempt(
         context.state.record_assessment(run_id, report.outcome, &report, at).await?;
         return Ok(RunAnswer::of(report, false));
     }
-    let coverage = coverage(&fence, &report);
+    let coverage = coverage(&fence.summary(), &report);
     let record = record(context, pipeline, request, run_id, key, folder, report, coverage);
     context.state.record_run(&record).await?;
     Ok(RunAnswer::of(record.report, false))
+}
+
+/// What is there already of a run.
+pub(crate) enum Standing {
+    /// It is recorded.
+    Answered(Box<RunAnswer>),
+    /// It is recorded, and its evidence is gone.
+    WithoutEvidence(Box<RunRecord>),
+    /// Nothing that counts.
+    New,
+}
+
+/// Looks for the run of a key, and gives its verdicts again where a decision was taken since.
+///
+/// # Errors
+/// A store that is away, or evidence that a decision cannot be applied to.
+pub(crate) async fn standing(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    evidence: &Evidence,
+    key: &str,
+    fence: &FenceSummary,
+) -> Result<Standing, EngineError> {
+    if let Some(run) = context.state.run_by_key(key).await? {
+        if !run.outcome.is_final() {
+            return Ok(Standing::New);
+        }
+        if evidence.manifest(&run.evidence).await?.is_none() {
+            return Ok(Standing::WithoutEvidence(Box::new(run)));
+        }
+        let answer = match reviews::reassess_if_reviewed(context, pipeline, run.clone()).await {
+            Ok(run) => RunAnswer::of(run.report, true),
+            Err(error @ EngineError::MissingReplay { .. }) => {
+                let notes = error.hint().into_iter().map(|hint| format!("{error}; {hint}")).collect();
+                RunAnswer { notes, ..RunAnswer::of(run.report, true) }
+            }
+            Err(error) => return Err(error),
+        };
+        return Ok(Standing::Answered(Box::new(answer)));
+    }
+    let found = evidence.find_by_key(&pipeline.id, request.period, request.as_of, key).await?;
+    let Some((folder, manifest)) = found else { return Ok(Standing::New) };
+    // The process died after the manifest and before the state database: the run exists, it is only unknown.
+    let Some(report) = evidence.report(&folder).await? else { return Ok(Standing::New) };
+    let coverage = coverage(fence, &report);
+    let key = key.to_owned();
+    let record = record(context, pipeline, request, manifest.run_id, key, folder, report, coverage);
+    context.state.record_run(&record).await?;
+    Ok(Standing::Answered(Box::new(RunAnswer::of(record.report, true))))
 }
 
 /// Reads the inputs of both sides at the same time.
@@ -274,12 +329,14 @@ pub fn in_force<'a>(context: &'a Context, pipeline: &Pipeline, period: Period) -
     changes.into_iter().filter(|c| c.in_force(period.start()) && c.side_in(&pipeline.id).is_some()).collect()
 }
 
-fn run_key(
+/// What makes a run idempotent.
+pub(crate) fn run_key(
     context: &Context,
     pipeline: &Pipeline,
     request: &RunRequest,
-    fence: &Fence,
+    fingerprints: &[String; 2],
     changes: &[&Change],
+    versions: &[String],
 ) -> String {
     let on: BTreeSet<&ChangeId> = changes.iter().map(|c| &c.id).collect();
     let mut hash = Sha256::new();
@@ -291,7 +348,7 @@ fn run_key(
     add(&request.period.to_string());
     add(&request.as_of.to_string());
     add(&context.environment);
-    fence.fingerprints.iter().for_each(|f| add(f));
+    fingerprints.iter().for_each(|f| add(f));
     add(&pipeline.mapping_hash);
     add(&pipeline.legacy.hash);
     add(&pipeline.new.hash);
@@ -306,6 +363,7 @@ fn run_key(
         // The promise is part of the run: other bounds are another question.
         add(&change.hash);
     }
+    versions.iter().for_each(|version| add(version));
     hex(&hash.finalize())
 }
 
@@ -355,7 +413,7 @@ pub async fn run_side(
     let checks = results::check(&context.runtime, &pipeline.checks, side, &result).await?;
     let measures: Vec<&String> = pipeline.result.measures.keys().collect();
     let totals = results::totals(&context.runtime, &result, &measures).await?;
-    let mut notes = Vec::new();
+    let mut notes = calculator.notes();
     if result.outside > 0 {
         notes.push(format!("{} rows lie outside of the period and were left out", result.outside));
     }

@@ -22,6 +22,9 @@ use dualrun_state::records::{RunFilter, RunRecord};
 
 use crate::{assess::conformed, context::Context, error::EngineError, evidence::Evidence, inputs::Tables};
 
+/// Changes that moved something in a month, and those that could have, as (change, column).
+pub(crate) type Moved = [BTreeSet<(String, String)>; 2];
+
 /// More values than this are no list of factors.
 const MOST_FACTORS: usize = 20_000;
 
@@ -165,7 +168,7 @@ pub(crate) async fn moved_this_month(
     context: &Context,
     pipeline: &Pipeline,
     period: dualrun_core::Period,
-) -> Result<[BTreeSet<(String, String)>; 2], EngineError> {
+) -> Result<Moved, EngineError> {
     let day = period.start();
     if period.unit() == dualrun_core::PeriodUnit::Month || day.last_of_month() != day {
         return Ok(Default::default());
@@ -179,7 +182,7 @@ pub(crate) async fn moved_this_month(
     let runs = context.state.runs(&filter).await?;
     let bridges =
         runs.iter().filter(|run| month.contains(run.period.start())).flat_map(|run| &run.report.bridge);
-    let [mut moved, mut eligible] = <[BTreeSet<(String, String)>; 2]>::default();
+    let [mut moved, mut eligible] = Moved::default();
     for entry in bridges {
         let cell = (entry.change.clone(), entry.column.clone());
         if entry.cells > 0 || entry.rows > 0 {

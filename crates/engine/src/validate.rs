@@ -57,7 +57,7 @@ pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option
     mistakes
 }
 
-/// The columns of a side's result; `None` where an input has neither files nor a shape.
+/// The columns of a side's result; `None` where an input has neither files nor a shape, or only running it would tell.
 async fn schema_of(
     context: &Context,
     pipeline: &Pipeline,
@@ -84,6 +84,7 @@ async fn schema_of(
     let all = context.project.changes_of(&pipeline.id);
     let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
     let schema = calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await?;
+    let Some(schema) = schema else { return Ok(None) };
     let aligned = Aligner::new(&pipeline.align, side, schema).map_err(|e| compare_error(pipeline, e))?;
     Ok(Some(aligned.schema()))
 }

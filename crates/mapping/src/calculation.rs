@@ -1,4 +1,7 @@
-//! The SQL models of a side: found, read for tables and parameters, and put in order.
+//! The calculation of a side. Its SQL models are found, read for tables and parameters, and put in order.
+
+mod command;
+mod relation;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +16,15 @@ use crate::{
     document::Document,
     hash,
     plan::{Calculation, Model},
+    raw::{RawCalculation, RawEmbedded},
+    settings_file::SettingsRead,
     sql::{self, Mentions},
     text::{did_you_mean, nearest},
-    tree::at,
+    tree::{Path, at},
 };
+
+pub(crate) use command::{attachments, duration};
+pub(crate) use relation::placeholders;
 
 /// What the models of a side may mention.
 pub(crate) struct Scope<'a> {
@@ -29,24 +37,55 @@ pub(crate) struct Scope<'a> {
     pub(crate) parameters: BTreeSet<&'a str>,
 }
 
-/// Reads the models of a side. `None` where a model is missing or their order cannot be found.
+/// Reads the calculation of a side. `None` where it has a mistake that keeps it from being known.
 pub(crate) fn read(
     document: &mut Document<'_>,
     files: &ProjectFiles,
+    settings: &SettingsRead,
+    raw: &RawCalculation,
+    scope: &Scope<'_>,
+) -> Option<Calculation> {
+    let at = at![scope.side.as_str()];
+    let (live, embedded) = match raw {
+        RawCalculation::Sql { models: listed } => return models(document, files, listed, &at, scope),
+        RawCalculation::Command { command, result, shape, timeout, env, files: further, embedded } => {
+            let raw = command::Raw { line: command, result, shape, timeout, env, further };
+            (command::read(document, files, &raw, &at, scope), embedded)
+        }
+        RawCalculation::Relation { source, path, collection, shape, embedded } => {
+            let raw = relation::Raw { source, path: path.as_ref(), collection: collection.as_ref(), shape };
+            (relation::read(document, settings, &raw, &at, scope), embedded)
+        }
+    };
+    let embedded = match embedded {
+        Some(RawEmbedded::Sql { models: listed }) => {
+            Some(Box::new(models(document, files, listed, &at.join("embedded"), scope)?))
+        }
+        None => None,
+    };
+    Some(Calculation { embedded, ..live? })
+}
+
+/// Reads SQL models. `None` where a model is missing or their order cannot be found.
+fn models(
+    document: &mut Document<'_>,
+    files: &ProjectFiles,
     listed: &[String],
+    place: &Path,
     scope: &Scope<'_>,
 ) -> Option<Calculation> {
     let side = scope.side.as_str();
+    let place = place.join("models");
     if listed.is_empty() {
         let hint = Some("name at least one SQL file; the last one is the result".to_owned());
-        document.error("missing-model", &at![side, "models"], "a calculation needs a model", "empty", hint);
+        document.error("missing-model", &place, "a calculation needs a model", "empty", hint);
         return None;
     }
     let folder = document.file.parent().unwrap_or(FilePath::new("")).to_owned();
     let mut models: Vec<(Model, Mentions)> = Vec::new();
     let mut complete = true;
     for (i, listed_file) in listed.iter().enumerate() {
-        let at = at![side, "models", i];
+        let at = place.join(i);
         let file = normal(&folder.join(listed_file));
         let Some(text) = files.text(&file) else {
             let known = siblings(files, &folder);
@@ -77,9 +116,9 @@ pub(crate) fn read(
     if !complete {
         return None;
     }
-    let models = order(document, models.into_iter().map(|(m, _)| m).collect(), scope)?;
+    let models = order(document, models.into_iter().map(|(m, _)| m).collect(), &place, scope)?;
     let hash = hash::of_models(&models);
-    Some(Calculation { models, hash })
+    Some(Calculation::sql(models, hash))
 }
 
 fn mention(
@@ -143,23 +182,27 @@ pub(crate) fn is_built_in(name: &str) -> bool {
 }
 
 /// Models so that each stands behind those that it reads; among equals, as listed. The last listed stays last.
-fn order(document: &mut Document<'_>, models: Vec<Model>, scope: &Scope<'_>) -> Option<Vec<Model>> {
+fn order(
+    document: &mut Document<'_>,
+    models: Vec<Model>,
+    at: &Path,
+    scope: &Scope<'_>,
+) -> Option<Vec<Model>> {
     let side = scope.side.as_str();
-    let at = at![side, "models"];
     if let Some(cycle) = cycle(&models) {
         let message = format!("models of the {side} side read each other in a circle: {}", cycle.join(" → "));
         let hint = Some("take one of these reads out".to_owned());
-        document.error("cyclic-models", &at, message, "these models", hint);
+        document.error("cyclic-models", at, message, "these models", hint);
         return None;
     }
     let result = models.last()?.name.clone();
     if let Some(reader) = models.iter().find(|m| m.reads.contains(&result)) {
         let message = format!("`{result}` is the result and must not be read by `{}`", reader.name);
         let hint = Some("list the model that gives the result last".to_owned());
-        document.error("model-order", &at, message, "the last one is the result", hint);
+        document.error("model-order", at, message, "the last one is the result", hint);
         return None;
     }
-    warn_unused(document, &models, &result, scope);
+    warn_unused(document, &models, &result, at, scope);
     let names: BTreeSet<String> = models.iter().map(|m| m.name.clone()).collect();
     let mut ordered: Vec<Model> = Vec::new();
     let mut waiting = models;
@@ -172,13 +215,13 @@ fn order(document: &mut Document<'_>, models: Vec<Model>, scope: &Scope<'_>) -> 
     Some(ordered)
 }
 
-fn warn_unused(document: &mut Document<'_>, models: &[Model], result: &str, scope: &Scope<'_>) {
+fn warn_unused(document: &mut Document<'_>, models: &[Model], result: &str, at: &Path, scope: &Scope<'_>) {
     let side = scope.side.as_str();
     for (i, model) in models.iter().enumerate() {
         if model.name != result && !models.iter().any(|m| m.reads.contains(&model.name)) {
             let message = format!("no model of the {side} side reads `{}`", model.name);
             let hint = Some("take the file out of `models`".to_owned());
-            document.warning("unused-model", &at![side, "models", i], message, "not read", hint);
+            document.warning("unused-model", &at.join(i), message, "not read", hint);
         }
     }
 }

@@ -24,6 +24,11 @@ pub(crate) fn of_models(models: &[Model]) -> String {
     hex(hasher)
 }
 
+/// SHA-256 over a value in canonical JSON: the order of keys does not matter.
+pub(crate) fn of_json(value: Json) -> String {
+    of_text(&canonical(value).to_string())
+}
+
 /// SHA-256 over the part of a mapping that can change a verdict, in canonical JSON. Titles, owners, phases and
 /// stages are not in it, and neither are comments or the order of keys.
 pub(crate) fn of_mapping(
@@ -38,7 +43,7 @@ pub(crate) fn of_mapping(
     let content = json!({
         "inputs": inputs, "result": result, "parameters": parameters, "align": align, "checks": checks,
     });
-    of_text(&canonical(content).to_string())
+    of_json(content)
 }
 
 fn canonical(value: Json) -> Json {

@@ -19,6 +19,7 @@ pub mod plan;
 mod raw;
 mod replay;
 mod schema;
+pub mod server;
 pub mod settings;
 mod settings_file;
 mod sql;
@@ -55,7 +56,8 @@ pub const BUILT_IN_PARAMETERS: &[(&str, dualrun_core::parameter::ParameterType)]
 /// The environment that needs no `[env.…]` table.
 pub const DEFAULT_ENVIRONMENT: &str = "default";
 
-/// The texts of a project: all `.toml`, `.sql` and `.json` files below the folder of `dualrun.toml`.
+/// The texts of a project: all `.toml`, `.sql` and `.json` files below the folder of `dualrun.toml`, and its
+/// [`attachments`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProjectFiles {
     /// Text by path relative to the folder of `dualrun.toml`.
@@ -67,6 +69,13 @@ impl ProjectFiles {
     pub fn text(&self, path: &Path) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }
+}
+
+/// The files and folders that the commands of a project name, relative to it. They are part of the calculations: the
+/// caller adds their text, of a folder that of every file in it, to the files before it calls [`load`]. What does not
+/// exist is left out.
+pub fn attachments(files: &ProjectFiles) -> Vec<PathBuf> {
+    calculation::attachments(files)
 }
 
 /// What came out of reading a project.

@@ -15,6 +15,7 @@ use crate::{
     document::Document,
     mapping::{self, MappingRead},
     plan::{Change, Project},
+    settings::Form,
     settings_file::{self, SettingsRead},
     tree::at,
 };
@@ -82,10 +83,13 @@ pub fn load(files: &ProjectFiles, environment: &str, env: &dyn Fn(&str) -> Optio
     let mut pipelines: Vec<_> = mappings.into_iter().filter_map(|m| m.pipeline).collect();
     pipelines.sort_by(|a, b| a.id.cmp(&b.id));
     let failed = diagnostics.iter().any(Diagnostic::is_error);
-    let project = settings.settings.filter(|_| !failed).map(|settings| Project {
-        settings,
-        pipelines,
-        changes: checked,
+    let project = settings.settings.filter(|_| !failed).map(|settings| {
+        let embedded = settings.calculations.form == Form::Embedded;
+        let mut project = Project { settings, pipelines, changes: checked };
+        if embedded {
+            project.use_embedded();
+        }
+        project
     });
     Loaded { project, diagnostics }
 }
@@ -106,6 +110,7 @@ fn read_settings(
             settings: None,
             mappings: ".".to_owned(),
             sources: None,
+            kinds: BTreeMap::new(),
             assets: None,
             diagnostics: vec![
                 Diagnostic::new(Severity::Error, "missing-file", file, "the project has no dualrun.toml")
@@ -164,7 +169,7 @@ fn check_values(mappings: &mut [MappingRead<'_>], switched: &Switched) {
         for name in pipeline.parameters.keys() {
             let by = switched.get(&(pipeline.id.clone(), name.clone()));
             for side in Side::BOTH {
-                if mapping::uses(pipeline, side, name) && by.is_none_or(|(s, _)| *s != side) {
+                if mapping::needs(pipeline, side, name) && by.is_none_or(|(s, _)| *s != side) {
                     let message = format!("the parameter `{name}` has no value on the {side} side");
                     let hint = match by {
                         Some((other, change)) => {

@@ -14,14 +14,14 @@ use crate::{
     diagnostic::Diagnostic,
     document::Document,
     hash,
-    plan::{Check, Pipeline},
-    raw::{RawCheck, RawMapping},
+    plan::{Calculation, Check, Engine, Pipeline},
+    raw::{RawCalculation, RawCheck, RawMapping},
     replay::parameters_of_place,
     schema,
     settings_file::SettingsRead,
     sql,
     text::nearest,
-    tree::{Node, Path, at},
+    tree::{Node, at},
 };
 
 /// A mapping file that was read.
@@ -44,8 +44,7 @@ pub(crate) fn read<'a>(
 ) -> Result<MappingRead<'a>, Vec<Diagnostic>> {
     let mut document = Document::parse(file, source)?;
     let id = document.tree.get("pipeline").and_then(|p| p.get("id")).and_then(Node::text).map(str::to_owned);
-    let skip = refuse_engines(&mut document);
-    let raw: Option<RawMapping> = document.read(&schema::mapping(), &skip);
+    let raw: Option<RawMapping> = document.read(&schema::mapping(), &[]);
     let pipeline = raw.and_then(|raw| check(&mut document, raw, files, settings));
     Ok(MappingRead { document, id, pipeline })
 }
@@ -64,21 +63,6 @@ pub fn read_comparison(
         Some(raw) if !document.diagnostics.iter().any(Diagnostic::is_error) => Ok((raw.result, raw.align)),
         _ => Err(document.diagnostics),
     }
-}
-
-/// Reports engines that are not supported. What stands beside them is not checked.
-fn refuse_engines(document: &mut Document<'_>) -> Vec<Path> {
-    let mut skip = Vec::new();
-    for side in Side::BOTH.map(Side::as_str) {
-        let engine = document.tree.get(side).and_then(|c| c.get("engine")).and_then(Node::text);
-        if let Some(engine) = engine.filter(|e| *e != "sql").map(str::to_owned) {
-            let message = format!("the engine `{engine}` is not supported");
-            let hint = Some("supported: `engine = \"sql\"` with `models = [\"….sql\"]`".to_owned());
-            document.error("unsupported-engine", &at![side, "engine"], message, "here", hint);
-            skip.push(at![side]);
-        }
-    }
-    skip
 }
 
 fn check(
@@ -102,16 +86,17 @@ fn check(
             Some("take this out; every calculation is given it".to_owned()),
         );
     }
-    let mut calculate = |side: Side, models: &[String]| {
+    let mut calculate = |side: Side, calculation: &RawCalculation| {
         let on = |side| move |i: &&dualrun_core::input::InputDecl| i.on(side).is_some();
         let inputs: BTreeSet<&str> = raw.input.iter().filter(on(side)).map(|i| i.name.as_str()).collect();
         let other_inputs =
             raw.input.iter().map(|i| i.name.as_str()).filter(|name| !inputs.contains(name)).collect();
         let parameters = raw.parameters.keys().map(String::as_str).collect();
-        calculation::read(document, files, models, &Scope { side, inputs, other_inputs, parameters })
+        let scope = Scope { side, inputs, other_inputs, parameters };
+        calculation::read(document, files, settings, calculation, &scope)
     };
-    let legacy = calculate(Side::Legacy, &raw.legacy.models);
-    let new = calculate(Side::New, &raw.new.models);
+    let legacy = calculate(Side::Legacy, &raw.legacy);
+    let new = calculate(Side::New, &raw.new);
     let pipeline = Pipeline {
         id: raw.pipeline.id,
         title: raw.pipeline.title,
@@ -190,8 +175,10 @@ fn checks(document: &mut Document<'_>, raw: Vec<RawCheck>) -> Vec<Check> {
 fn check_use(document: &mut Document<'_>, pipeline: &Pipeline) {
     for (i, input) in pipeline.inputs.iter().enumerate() {
         for side in Side::BOTH {
-            let read = pipeline.calculation(side).models.iter().any(|m| m.reads.contains(&input.name));
-            if input.on(side).is_some() && !read {
+            // Only models say what they read; results that stand somewhere were computed from inputs all the same.
+            let models = pipeline.calculation(side).models();
+            let read = models.iter().any(|m| m.reads.contains(&input.name));
+            if input.on(side).is_some() && !models.is_empty() && !read {
                 let message = format!("no model of the {side} side reads the input `{}`", input.name);
                 let hint = Some(format!("take `{side}` out of the input, or read it"));
                 document.key_warning(
@@ -213,8 +200,30 @@ fn check_use(document: &mut Document<'_>, pipeline: &Pipeline) {
     }
 }
 
-/// Whether a side's models or the places of its inputs use a parameter.
+/// Whether a parameter can change the result of a side: through its calculation in any form, or through the places of
+/// its inputs.
 pub(crate) fn uses(pipeline: &Pipeline, side: Side, parameter: &str) -> bool {
-    pipeline.calculation(side).models.iter().any(|m| m.parameters.iter().any(|p| p == parameter))
-        || pipeline.inputs.iter().any(|i| parameters_of_place(i, side).iter().any(|p| p == parameter))
+    let is_given_all = matches!(pipeline.calculation(side).engine, Engine::Command(_));
+    is_given_all || needs(pipeline, side, parameter)
+}
+
+/// Whether a side cannot be calculated without a value of a parameter.
+pub(crate) fn needs(pipeline: &Pipeline, side: Side, parameter: &str) -> bool {
+    let calculation = pipeline.calculation(side);
+    mentions(calculation, parameter)
+        || calculation.embedded.as_deref().is_some_and(|embedded| mentions(embedded, parameter))
+        || in_a_place(pipeline, side, parameter)
+}
+
+/// Whether the text of a calculation holds a parameter.
+fn mentions(calculation: &Calculation, parameter: &str) -> bool {
+    match &calculation.engine {
+        Engine::Sql(models) => models.iter().any(|m| m.parameters.iter().any(|p| p == parameter)),
+        Engine::Command(_) => false,
+        Engine::Relation(_) => calculation.depends_on(parameter),
+    }
+}
+
+fn in_a_place(pipeline: &Pipeline, side: Side, parameter: &str) -> bool {
+    pipeline.inputs.iter().any(|i| parameters_of_place(i, side).iter().any(|p| p == parameter))
 }

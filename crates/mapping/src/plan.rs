@@ -1,5 +1,7 @@
 //! The checked plan: what the files of a project say, after every reference is resolved.
 
+mod calculation;
+
 use std::{collections::BTreeMap, path::PathBuf};
 
 use dualrun_core::{
@@ -9,6 +11,8 @@ use dualrun_core::{
 use jiff::civil::Date;
 
 use crate::settings::Settings;
+
+pub use calculation::{Calculation, Command, Engine, Model, Relation, ResultFormat};
 
 /// A whole project: settings, pipelines and methodology changes, checked against each other.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +34,34 @@ impl Project {
     /// The change of this id.
     pub fn change(&self, id: &ChangeId) -> Option<&Change> {
         self.changes.iter().find(|c| &c.id == id)
+    }
+
+    /// Takes the embedded form of every calculation for which `why` gives a reason, and notes the reason with its
+    /// results.
+    pub fn use_embedded_where(&mut self, why: &dyn Fn(&Self, &Calculation) -> Option<String>) {
+        let mut pipelines = std::mem::take(&mut self.pipelines);
+        for pipeline in &mut pipelines {
+            for side in Side::BOTH {
+                let calculation = pipeline.calculation_mut(side);
+                if calculation.embedded.is_none() {
+                    continue;
+                }
+                let Some(why) = why(self, calculation) else { continue };
+                let engine = calculation.engine.as_str();
+                let note = format!(
+                    "the {side} side was calculated in its embedded form, not by its {engine}: {why}"
+                );
+                take_embedded(calculation, Some(note));
+            }
+        }
+        self.pipelines = pipelines;
+    }
+
+    /// Takes the embedded form of every calculation that has one, as the settings of the environment say.
+    pub(crate) fn use_embedded(&mut self) {
+        for pipeline in &mut self.pipelines {
+            Side::BOTH.into_iter().for_each(|side| take_embedded(pipeline.calculation_mut(side), None));
+        }
     }
 
     /// The changes that are declared for a pipeline, in the order of their ids.
@@ -87,30 +119,19 @@ impl Pipeline {
             Side::New => &self.new,
         }
     }
+
+    fn calculation_mut(&mut self, side: Side) -> &mut Calculation {
+        match side {
+            Side::Legacy => &mut self.legacy,
+            Side::New => &mut self.new,
+        }
+    }
 }
 
-/// A calculation: SQL models over the inputs of its side. The last model is the result.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Calculation {
-    /// In the order in which they depend on each other; the last is the result.
-    pub models: Vec<Model>,
-    /// SHA-256 (hex) over the names and texts of the models.
-    pub hash: String,
-}
-
-/// One SQL model.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Model {
-    /// The table name that later models read: the file name without number and extension.
-    pub name: String,
-    /// The file, relative to the project.
-    pub file: PathBuf,
-    /// Its text.
-    pub sql: String,
-    /// Tables that it reads: inputs or earlier models.
-    pub reads: Vec<String>,
-    /// Parameters (`$name`) that it uses itself, without the `$`.
-    pub parameters: Vec<String>,
+fn take_embedded(calculation: &mut Calculation, note: Option<String>) {
+    if let Some(embedded) = calculation.embedded.take() {
+        *calculation = Calculation { note, ..*embedded };
+    }
 }
 
 /// A data check on a side's result.

@@ -8,12 +8,13 @@ use dualrun_core::{
     input::{InputDecl, Side},
     parameter::ParameterType,
     result::ResultDecl,
+    shape::Shape,
 };
 use jiff::civil::Date;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use crate::plan::{Applies, Bounds, ChangeClass, Direction};
+use crate::plan::{Applies, Bounds, ChangeClass, Direction, ResultFormat};
 
 /// The pattern of ids, as `dualrun_core::ids` checks them.
 pub(crate) const ID: &str = "^[A-Za-z0-9._-]+$";
@@ -77,24 +78,88 @@ pub(crate) struct RawPipeline {
     pub(crate) enforce: Option<bool>,
 }
 
-/// A calculation.
+/// A calculation, by what computes it.
 #[derive(Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct RawCalculation {
-    /// What computes it.
-    #[expect(dead_code, reason = "one engine so far; any other is refused on the tree")]
-    pub(crate) engine: Engine,
-    /// SQL files beside the mapping. Each is a table named after its file without number and extension; the last
-    /// is the result.
-    pub(crate) models: Vec<String>,
+#[serde(tag = "engine", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum RawCalculation {
+    /// SQL over the declared inputs.
+    Sql {
+        /// SQL files beside the mapping. Each is a table named after its file without number and extension; the last
+        /// is the result.
+        models: Vec<String>,
+    },
+    /// An external job, typically Python. It gets period, switches and inputs through its environment.
+    Command {
+        /// The program and its arguments. It runs in the folder of the mapping; no shell stands between.
+        command: Vec<String>,
+        /// Its result; Parquet in the file that `DUALRUN_RESULT` names where not given.
+        #[serde(default)]
+        result: RawResultFile,
+        /// How the fields of the result are read.
+        #[serde(default)]
+        shape: Shape,
+        /// It is stopped after this time, for example `"90s"`, `"10m"` or `"2h"`.
+        #[serde(default = "one_hour")]
+        #[schemars(extend("pattern" = DURATION))]
+        timeout: String,
+        /// Variables of the environment that it is given besides `PATH`, `HOME` and `LANG`.
+        #[serde(default)]
+        env: Vec<String>,
+        /// Files and folders that it consists of, besides those that its arguments name. A change of them is a
+        /// change of the calculation.
+        #[serde(default)]
+        files: Vec<String>,
+        /// The same calculation where the program is not there.
+        #[serde(default)]
+        embedded: Option<RawEmbedded>,
+    },
+    /// Results that already stand in a source.
+    Relation {
+        /// A source named in `dualrun.toml`.
+        source: String,
+        /// A file or folder of a file source. `{day}`, `{month}` and parameters in braces are replaced.
+        #[serde(default)]
+        path: Option<String>,
+        /// A collection of a document source, with the same replacements.
+        #[serde(default)]
+        collection: Option<String>,
+        /// How its fields are read.
+        #[serde(default)]
+        shape: Shape,
+        /// The same calculation where the source is not there.
+        #[serde(default)]
+        embedded: Option<RawEmbedded>,
+    },
 }
 
-/// What computes a calculation.
-#[derive(Clone, Copy, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Engine {
+/// The same calculation without a server and without a program of its own.
+#[derive(Deserialize, JsonSchema)]
+#[serde(tag = "engine", rename_all = "snake_case", deny_unknown_fields)]
+pub(crate) enum RawEmbedded {
     /// SQL over the declared inputs.
-    Sql,
+    Sql {
+        /// SQL files beside the mapping; the last is the result.
+        models: Vec<String>,
+    },
+}
+
+/// The file that a job writes.
+#[derive(Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawResultFile {
+    /// How it is written.
+    pub(crate) format: ResultFormat,
+    /// Where the job writes it, relative to its folder; a temporary file where not given. `DUALRUN_RESULT` holds it
+    /// in either case.
+    #[serde(default)]
+    pub(crate) path: Option<String>,
+}
+
+/// The pattern of time limits.
+pub(crate) const DURATION: &str = "^[1-9][0-9]*(s|m|h)$";
+
+fn one_hour() -> String {
+    "1h".to_owned()
 }
 
 /// A data check.

@@ -8,7 +8,10 @@ use dualrun_core::{
     parameter::ParameterValue,
 };
 
-use crate::plan::{Calculation, Change, Pipeline};
+use crate::{
+    calculation::placeholders,
+    plan::{Calculation, Change, Engine, Pipeline},
+};
 
 impl Pipeline {
     /// The value of every parameter that these changes switch on a side: the new one where `on` says so, the
@@ -50,12 +53,24 @@ impl Calculation {
         self.upstream(model).iter().flat_map(|m| m.parameters.iter().cloned()).collect()
     }
 
+    /// Whether the value of a declared parameter can change the result.
+    pub fn depends_on(&self, parameter: &str) -> bool {
+        match &self.engine {
+            Engine::Sql(models) => {
+                models.last().is_some_and(|last| self.parameters_reaching(&last.name).contains(parameter))
+            }
+            // A command is given all of them, and which it reads is its own affair.
+            Engine::Command(_) => true,
+            Engine::Relation(relation) => placeholders(relation.place.place()).iter().any(|p| p == parameter),
+        }
+    }
+
     /// The model and all models that it reads, directly or not.
     fn upstream(&self, model: &str) -> Vec<&crate::plan::Model> {
         let mut wanted = BTreeSet::from([model]);
         let mut found = Vec::new();
         // A model stands behind all that it reads.
-        for candidate in self.models.iter().rev() {
+        for candidate in self.models().iter().rev() {
             if wanted.contains(candidate.name.as_str()) {
                 wanted.extend(candidate.reads.iter().map(String::as_str));
                 found.push(candidate);
@@ -67,14 +82,5 @@ impl Calculation {
 
 /// The names in braces of an input's place, without the days and months of the period.
 pub(crate) fn parameters_of_place(input: &InputDecl, side: Side) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut rest = input.on(side).map_or("", |r| r.place());
-    while let Some((_, after)) = rest.split_once('{') {
-        let Some((name, tail)) = after.split_once('}') else { break };
-        if !["day", "month"].contains(&name) {
-            names.push(name.to_owned());
-        }
-        rest = tail;
-    }
-    names
+    input.on(side).map(|place| placeholders(place.place())).unwrap_or_default()
 }

@@ -7,6 +7,8 @@ use jiff::civil::Date;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::server::{ReadPreference, Span, Tls};
+
 /// The settings of one environment, after layering and after `${VAR}` was replaced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +29,9 @@ pub struct Settings {
     /// What a run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// How calculations of two forms are computed.
+    #[serde(default)]
+    pub calculations: CalculationSettings,
     /// Gate policies.
     #[serde(default)]
     pub gates: GatePolicy,
@@ -59,14 +64,39 @@ fn here() -> String {
 pub struct SourceSettings {
     /// What stands there.
     pub kind: SourceKind,
-    /// A folder relative to `dualrun.toml`, or `s3://bucket/prefix`.
+    /// A folder relative to `dualrun.toml`, `s3://bucket/prefix`, or the URL of a server: `postgres://…` or
+    /// `mongodb://…`. Secrets as `${VAR}`.
     pub url: String,
-    /// The database of a dump folder (`<url>/<database>/<collection>.bson`).
+    /// The database of a dump folder (`<url>/<database>/<collection>.bson`), or of a MongoDB server where its URL
+    /// names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// Options of the object store, for example `aws_endpoint`; secrets as `${VAR}`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
+    /// How the connection to a server is secured; as its URL says where not given, else `verify_full`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+    /// The authorities (PEM) that are trusted instead of the usual ones, relative to `dualrun.toml`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<String>,
+    /// A file that holds the password of a server, relative to `dualrun.toml`, in place of one in the URL.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<String>,
+    /// Connections to a server at the same time; 4 where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 2, max = 64))]
+    pub max_connections: Option<u16>,
+    /// Rows that are read from a server in a second, at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_rows_per_second: Option<u64>,
+    /// How long a query may take before the server gives it up, for example `"30s"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub query_time: Option<Span>,
+    /// Which members of a replica set of MongoDB answer; `secondary_preferred` where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub read_preference: Option<ReadPreference>,
 }
 
 /// What stands in a source.
@@ -81,6 +111,17 @@ pub enum SourceKind {
     Csv,
     /// Parquet files.
     Parquet,
+    /// Tables of a PostgreSQL server.
+    Postgres,
+    /// Collections of a MongoDB server.
+    Mongodb,
+}
+
+impl SourceKind {
+    /// Whether it is a server rather than files.
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::Postgres | Self::Mongodb)
+    }
 }
 
 /// The state database.
@@ -153,6 +194,25 @@ pub(crate) fn bytes(text: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// How calculations of two forms are computed.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalculationSettings {
+    /// Which form is taken where a mapping names two.
+    pub form: Form,
+}
+
+/// The form of a calculation that has two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// By its command or server; the embedded form where these are not at hand, which is then noted.
+    #[default]
+    Live,
+    /// Always the embedded form.
+    Embedded,
 }
 
 /// What the gates ask for.

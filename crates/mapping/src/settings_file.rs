@@ -1,13 +1,17 @@
 //! `dualrun.toml`: layering of environments, `${VAR}`, and checks.
 
-use std::{collections::BTreeSet, path::Path as FilePath};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path as FilePath,
+};
 
 use crate::{
     DEFAULT_ENVIRONMENT,
     diagnostic::Diagnostic,
     document::Document,
     schema,
-    settings::Settings,
+    server::Tls,
+    settings::{Settings, SourceKind, SourceSettings},
     text::did_you_mean,
     tree::{Node, Path, Value, at},
 };
@@ -19,6 +23,8 @@ pub(crate) struct SettingsRead {
     pub(crate) mappings: String,
     /// Names of the sources; `None` where the file cannot be read at all.
     pub(crate) sources: Option<BTreeSet<String>>,
+    /// The kind of each source, as it is written.
+    pub(crate) kinds: BTreeMap<String, String>,
     /// Ids of the declared legacy assets; `None` where the file cannot be read at all.
     pub(crate) assets: Option<BTreeSet<String>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
@@ -38,6 +44,7 @@ pub(crate) fn read(
                 settings: None,
                 mappings: ".".to_owned(),
                 sources: None,
+                kinds: BTreeMap::new(),
                 assets: None,
                 diagnostics,
             };
@@ -62,14 +69,18 @@ pub(crate) fn read(
     };
     let tree = &document.tree;
     let mappings = tree.get("project").and_then(|p| p.get("mappings")).and_then(Node::text).unwrap_or(".");
-    let sources =
-        tree.get("source").and_then(Node::table).map(|t| t.keys().cloned().collect()).unwrap_or_default();
+    let declared = tree.get("source").and_then(Node::table);
+    let sources = declared.map(|t| t.keys().cloned().collect()).unwrap_or_default();
+    let kind = |node: &Node| node.get("kind").and_then(Node::text).map(str::to_owned);
+    let kinds =
+        declared.into_iter().flatten().filter_map(|(n, e)| Some((n.clone(), kind(&e.node)?))).collect();
     let ids = |n: &Node| n.get("id").and_then(Node::text).map(str::to_owned);
     let assets = tree.get("asset").map(Node::list).unwrap_or_default().iter().filter_map(ids).collect();
     SettingsRead {
         settings,
         mappings: mappings.to_owned(),
         sources: Some(sources),
+        kinds,
         assets: Some(assets),
         diagnostics: document.diagnostics,
     }
@@ -178,6 +189,9 @@ fn check(document: &mut Document<'_>, settings: &Settings) {
             hint,
         );
     }
+    for (name, source) in &settings.source {
+        check_source(document, name, source);
+    }
     let mut seen = BTreeSet::new();
     for (i, phase) in settings.phases.iter().enumerate() {
         if phase.start > phase.end {
@@ -213,5 +227,60 @@ fn check(document: &mut Document<'_>, settings: &Settings) {
                 Some("take one of them out".to_owned()),
             );
         }
+    }
+}
+
+/// A server has an URL of its kind; what spares a server belongs to a server only.
+fn check_source(document: &mut Document<'_>, name: &str, source: &SourceSettings) {
+    let at = at!["source", name];
+    let (schemes, form): (&[&str], &str) = match source.kind {
+        SourceKind::Postgres => {
+            (&["postgres", "postgresql"], "postgres://user:${PASSWORD}@host:5432/database")
+        }
+        SourceKind::Mongodb => {
+            (&["mongodb", "mongodb+srv"], "mongodb://user:${PASSWORD}@host:27017/database")
+        }
+        _ => (&[], "a folder, or `s3://bucket/prefix`"),
+    };
+    let scheme = source.url.split_once("://").map(|(scheme, _)| scheme);
+    let of_a_server = ["postgres", "postgresql", "mongodb", "mongodb+srv"];
+    let fits = if source.kind.is_server() {
+        scheme.is_some_and(|scheme| schemes.contains(&scheme))
+    } else {
+        scheme.is_none_or(|scheme| !of_a_server.contains(&scheme))
+    };
+    if !fits {
+        // Not at the URL itself, which may hold a password.
+        let hint = Some(format!("write `url` as {form}"));
+        document.error(
+            "unfit-url",
+            &at.join("kind"),
+            "the URL is not one of the kind of its source",
+            "of this kind",
+            hint,
+        );
+    }
+    let of_servers = [
+        ("tls", source.tls.is_some()),
+        ("ca_file", source.ca_file.is_some()),
+        ("password_file", source.password_file.is_some()),
+        ("max_connections", source.max_connections.is_some()),
+        ("max_rows_per_second", source.max_rows_per_second.is_some()),
+        ("query_time", source.query_time.is_some()),
+    ];
+    for (key, _) in of_servers.into_iter().filter(|(_, given)| *given && !source.kind.is_server()) {
+        let message = format!("`{key}` is of sources that are servers");
+        let hint = Some("take it out, or choose the kind `postgres` or `mongodb`".to_owned());
+        document.error("unused-key", &at.join(key), message, "no meaning here", hint);
+    }
+    if source.kind != SourceKind::Mongodb && source.read_preference.is_some() {
+        let hint = Some("take it out; name a replica of PostgreSQL in the URL".to_owned());
+        let message = "`read_preference` is of MongoDB only";
+        document.error("unused-key", &at.join("read_preference"), message, "no meaning here", hint);
+    }
+    if source.kind == SourceKind::Mongodb && source.tls == Some(Tls::VerifyCa) {
+        let hint = Some("choose `verify_full`".to_owned());
+        let message = "the driver of MongoDB looks at the name in a certificate too";
+        document.error("unfit-tls", &at.join("tls"), message, "here", hint);
     }
 }

@@ -162,7 +162,10 @@ impl<'a> Walk<'a> {
             let list = part.get("required").and_then(Json::as_array).into_iter().flatten();
             required.extend(list.filter_map(Json::as_str));
         }
-        let further = schema.get("additionalProperties").or_else(|| schema.get("unevaluatedProperties"));
+        let further = schema
+            .get("additionalProperties")
+            .or_else(|| schema.get("unevaluatedProperties"))
+            .or_else(|| variant.and_then(|v| v.get("additionalProperties")));
 
         let mut json = Map::new();
         let mut complete = true;
@@ -338,7 +341,13 @@ fn form(schema: &Json, text: &str, shown: &str, path: &Path) -> Option<Problem> 
             dualrun_core::input::Margin::try_from(text.to_owned()).is_ok(),
             "a number of days such as \"1d\"",
         ),
+        Some(crate::raw::DURATION) => {
+            (crate::calculation::duration(text).is_some(), "a time such as \"90s\", \"10m\" or \"2h\"")
+        }
         Some("^[0-9]+ ?(B|KiB|MiB|GiB|TiB)$") => (bytes(text).is_some(), "a size such as \"2GiB\""),
+        Some(crate::server::SPAN) => {
+            (crate::server::Span::try_from(text.to_owned()).is_ok(), "a time such as \"30s\" or \"5min\"")
+        }
         Some(crate::raw::ID) => {
             (text.parse::<dualrun_core::PipelineId>().is_ok(), "an id of letters, digits, `-`, `_` and `.`")
         }

@@ -36,7 +36,9 @@ mistakes! {
     wrong_phase: MAPPING_FILE, "phase = 1" => "phase = 4", ["out-of-range"];
     unsupported_version: MAPPING_FILE, "version = 1" => "version = 2", ["unsupported-version"];
     unsupported_engine: MAPPING_FILE, "engine = \"sql\"\nmodels = [\"legacy.sql\"]" =>
-        "engine = \"mongodb\"\npipeline = \"legacy.pipeline.json\"", ["unsupported-engine"];
+        "engine = \"spark\"\nmodels = [\"legacy.sql\"]", ["unknown-word"];
+    key_of_another_engine: MAPPING_FILE, "models = [\"legacy.sql\"]" =>
+        "models = [\"legacy.sql\"]\ncommand = [\"python3\"]", ["unknown-key"];
     missing_file: MAPPING_FILE, "new/20_gold.sql" => "new/20_glod.sql", ["missing-file"];
     no_models: MAPPING_FILE, "[\"legacy.sql\"]" => "[]", ["missing-model"];
     id_and_folder: MAPPING_FILE, "id = \"cloud\"" => "id = \"clouds\"",
@@ -131,6 +133,17 @@ mistakes! {
     settings_phases: "dualrun.toml", "[source.dump]" =>
         "[[phase]]\nnumber = 1\nstart = 2025-02-01\nend = 2025-01-01\n[[phase]]\nnumber = 1\nstart = 2025-03-01\nend = 2025-04-01\n[source.dump]",
         ["invalid-range", "duplicate-id"];
+    server_url: "dualrun.toml", "url = \"data/lake\"" => "url = \"mongodb://u:topsecret@h/d\"", ["unfit-url"];
+    server_limits_of_files: "dualrun.toml", "url = \"data/lake\"" => "url = \"data/lake\"\nmax_rows_per_second = 5",
+        ["unused-key"];
+    server_query_time: "dualrun.toml", "url = \"data/lake\"" => "url = \"data/lake\"\nquery_time = \"30 years\"",
+        ["invalid-text"];
+    server_table: "dualrun.toml", "kind = \"parquet\"\nurl = \"data/lake\"" =>
+        "kind = \"postgres\"\nurl = \"postgres://h/d\"\nread_preference = \"primary\"",
+        ["unfit-place", "unfit-place", "unused-key"];
+    server_tls: "dualrun.toml", "kind = \"bson_dump\"\nurl = \"data/mongo\"\ndatabase = \"core\"" =>
+        "kind = \"mongodb\"\nurl = \"mongodb://h/d\"\ntls = \"verify_ca\"", ["unfit-tls"];
+    table_of_files: MAPPING_FILE, "path = \"grid.parquet\"" => "table = \"grid\"", ["unfit-place"];
 }
 
 #[test]

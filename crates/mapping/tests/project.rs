@@ -15,10 +15,10 @@ fn a_good_project_loads_without_a_word() {
     let project = read(&files).project.unwrap();
     let pipeline = &project.pipelines[0];
     assert_eq!(pipeline.file, Path::new(MAPPING_FILE));
-    let names = |side| pipeline.calculation(side).models.iter().map(|m| m.name.as_str()).collect::<Vec<_>>();
+    let names = |side| pipeline.calculation(side).models().iter().map(|m| m.name.as_str()).collect::<Vec<_>>();
     assert_eq!((names(Side::Legacy), names(Side::New)), (vec!["legacy"], vec!["silver", "gold"]));
-    assert_eq!(pipeline.new.models[0].reads, ["usage", "grid"]);
-    assert_eq!(pipeline.new.models[1].parameters, ["period_first_day"]);
+    assert_eq!(pipeline.new.models()[0].reads, ["usage", "grid"]);
+    assert_eq!(pipeline.new.models()[1].parameters, ["period_first_day"]);
     let change = &project.changes_of(&pipeline.id)[0];
     assert_eq!(change.side_in(&pipeline.id), Some(Side::New));
     assert_eq!(change.effective.to_string(), "2025-02-01");
@@ -42,7 +42,7 @@ fn collect(root: &Path, folder: &Path, files: &mut ProjectFiles) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             collect(root, &path, files);
-        } else if path.extension().is_some_and(|e| e == "toml" || e == "sql" || e == "json") {
+        } else if path.extension().is_some_and(|e| e == "toml" || e == "sql" || e == "json" || e == "py") {
             let text = std::fs::read_to_string(&path).unwrap();
             files.files.insert(path.strip_prefix(root).unwrap().to_owned(), text);
         }
@@ -88,7 +88,7 @@ fn models_are_put_in_order() {
     replace(&mut files, "cloud/new/20_gold.sql", "from silver", "from silver, base");
     assert_eq!(told(&files), "");
     let project = read(&files).project.unwrap();
-    let names: Vec<_> = project.pipelines[0].new.models.iter().map(|m| m.name.as_str()).collect();
+    let names: Vec<_> = project.pipelines[0].new.models().iter().map(|m| m.name.as_str()).collect();
     assert_eq!(names, ["raw", "base", "silver", "gold"]);
 }
 

@@ -1,5 +1,6 @@
 //! Text for a terminal, in lines of at most 100 columns where words allow.
 
+mod doctor;
 mod explain;
 mod largest;
 mod night;
@@ -11,6 +12,7 @@ mod status;
 mod table;
 mod wrap;
 
+pub use doctor::doctor;
 pub use explain::explain;
 pub use night::{meaning, night};
 pub use numbers::figure as short;

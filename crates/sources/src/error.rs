@@ -2,7 +2,7 @@
 
 use dualrun_core::ExitCode;
 
-use crate::{mongo::MongoFault, postgres::PostgresError};
+use crate::{command::CommandError, mongo::MongoFault, postgres::PostgresError};
 
 /// An open table format that must not be read as plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,6 +122,17 @@ pub enum SourceError {
         /// What went wrong.
         fault: MongoFault,
     },
+    /// A server has no table, collection or database of that name.
+    #[error("{place}: {what}")]
+    NoTable {
+        /// The server, and what was looked for there; without user and password.
+        place: String,
+        /// What is not there.
+        what: String,
+    },
+    /// An external job gave no result.
+    #[error(transparent)]
+    Command(Box<CommandError>),
     /// A location, an option or a field rule that cannot be used.
     #[error("{0}")]
     Config(String),
@@ -154,7 +165,11 @@ impl SourceError {
             }
             Self::StrayFiles { .. } => "name one file, or keep one format in the folder".to_owned(),
             Self::Postgres(error) => return error.hint(),
+            Self::Command(error) => error.hint(),
             Self::Mongo { fault, .. } => return fault.hint(),
+            Self::NoTable { .. } => {
+                "check the names of database, schema and table or collection; case counts".to_owned()
+            }
             Self::Config(_) => return None,
         })
     }
@@ -170,6 +185,7 @@ impl SourceError {
             }
             Self::Changed { .. } => true,
             Self::Postgres(error) => error.retryable(),
+            Self::Command(error) => error.retryable(),
             Self::Mongo { fault, .. } => fault.retryable(),
             _ => false,
         }
@@ -182,6 +198,7 @@ impl SourceError {
                 ExitCode::Infrastructure
             }
             Self::Postgres(error) => error.exit_code(),
+            Self::Command(error) => error.exit_code(),
             Self::Mongo { fault, .. } => fault.exit_code(),
             _ => ExitCode::Usage,
         }
@@ -204,6 +221,12 @@ impl SourceError {
 
     pub(crate) fn line(file: &str, line: u64, what: impl Into<String>) -> Self {
         Self::BadLine { file: file.to_owned(), line, what: what.into() }
+    }
+}
+
+impl From<CommandError> for SourceError {
+    fn from(error: CommandError) -> Self {
+        Self::Command(Box::new(error))
     }
 }
 

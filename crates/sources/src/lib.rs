@@ -6,21 +6,25 @@
 //! document and a Parquet row with the same facts become the same row. What does not fit a rule becomes null
 //! and is counted in the [`ReadReport`].
 //!
-//! A PostgreSQL server is read by [`postgres`].
+//! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of
+//! either. An external job is run by [`command`].
 //!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
 mod beside;
 pub mod bson_dump;
 mod column;
+pub mod command;
 mod csv;
 pub mod documents;
 mod ejson;
 mod error;
 mod format;
 mod gentle;
+mod identity;
 mod infer;
 mod instant;
+mod live;
 mod location;
 mod misfit;
 pub mod mongo;
@@ -42,6 +46,8 @@ pub use beside::exact_beside;
 pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
 pub use gentle::{Pace, PaceOptions};
+pub use identity::identity;
+pub use live::{DaysOf, LiveRequest, LiveTable, Server, is_live, read_live, read_live_relation};
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use read::{Request, read};

@@ -37,6 +37,7 @@ mod numeric;
 mod options;
 mod pages;
 mod param;
+mod probe;
 mod session;
 mod snapshot;
 mod stream;
@@ -63,6 +64,7 @@ pub use self::{
     error::{Fault, PostgresError},
     options::{NumericForm, PostgresOptions, ReadOptions, TlsMode},
     param::Param,
+    probe::{PostgresProbe, TableProbe},
     snapshot::Snapshot,
     stream::PostgresStream,
     table::{Condition, RelationKind, TableInfo, TableName, TableRead, Test},

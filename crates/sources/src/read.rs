@@ -214,7 +214,7 @@ pub(crate) fn parquet_table(
     row_table(files, &rows, &members, rest, sort)
 }
 
-fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SourceError> {
+pub(crate) fn plain_batch(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, SourceError> {
     let columns = batch.columns().iter().zip(schema.fields());
     let columns: Result<Vec<_>, _> =
         columns.map(|(column, field)| unify::adapt(column, field.data_type())).collect();

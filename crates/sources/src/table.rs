@@ -48,6 +48,8 @@ pub struct ReadReport {
     pub exact_numbers: Vec<String>,
     /// Declared files and folders that do not exist.
     pub missing_files: Vec<String>,
+    /// Of a server: which state of the data was read, and how sure that is; in words, without a value.
+    pub consistency: Option<String>,
 }
 
 /// A file that was read.

@@ -52,6 +52,9 @@ pub struct Compared {
 pub trait Watch: Sync {
     /// So many rows of both sides are compared.
     fn rows(&self, done: u64, total: u64);
+
+    /// Something is unsafe, for example a connection that is not encrypted; a person should know at once.
+    fn warning(&self, _text: &str) {}
 }
 
 /// What to compare by, and what is wanted of it.

@@ -158,7 +158,7 @@ pub(crate) fn clean_nights(first: &str, nights: usize) -> Vec<RunRecord> {
 
 /// A pipeline `id` at `dual_run`, with one data check, whose files are those of [`run`].
 pub(crate) fn pipeline(id: &str) -> Pipeline {
-    let calculation = |hash: &str| Calculation { models: Vec::new(), hash: hash.to_owned() };
+    let calculation = |hash: &str| Calculation::sql(Vec::new(), hash.to_owned());
     Pipeline {
         id: pid(id),
         title: format!("Pipeline {id}"),

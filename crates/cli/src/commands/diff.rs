@@ -12,12 +12,14 @@ use dualrun_engine::{
 };
 use dualrun_mapping::read_comparison;
 use dualrun_report::text;
+use dualrun_sources::is_live;
 
 use crate::{
     args::DiffArgs,
     error::CliError,
     output::{Output, result_file},
     progress::RowBar,
+    secrets,
 };
 
 pub(crate) async fn run(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError> {
@@ -65,8 +67,8 @@ async fn attempt(args: &DiffArgs, output: &Output) -> Result<ExitCode, CliError>
         }
     }
     let request = DiffRequest {
-        legacy: args.legacy.clone(),
-        new: args.new.clone(),
+        legacy: with_variables(&args.legacy)?,
+        new: with_variables(&args.new)?,
         key: args.key.clone(),
         customer: args.customer.clone(),
         tolerance,
@@ -113,6 +115,28 @@ fn located(path: &Path) -> Option<PathBuf> {
         let folder = std::fs::canonicalize(folder.unwrap_or(Path::new("."))).ok()?;
         Some(folder.join(path.file_name()?))
     })
+}
+
+/// The URL of a server with the values of `${NAME}`; other relations as they are.
+fn with_variables(relation: &str) -> Result<String, CliError> {
+    if !is_live(relation) && !relation.starts_with("${") {
+        return Ok(relation.to_owned());
+    }
+    let mut out = String::new();
+    let mut rest = relation;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((name, tail)) = after.split_once('}') else { break };
+        let value = std::env::var(name).map_err(|_| CliError::Argument {
+            message: format!("the variable {name} is not set"),
+            hint: Some("a relation names it as ${…}".into()),
+        })?;
+        secrets::keep(&value);
+        out.push_str(before);
+        out.push_str(&value);
+        rest = tail;
+    }
+    out.push_str(rest);
+    Ok(out)
 }
 
 fn cores() -> usize {

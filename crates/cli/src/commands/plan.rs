@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use dualrun_core::{ExitCode, PeriodUnit, input::Side};
-use dualrun_engine::{NightRequest, inputs, night};
+use dualrun_engine::{NightRequest, Place, inputs, night};
+use dualrun_sources::without_credentials;
 use serde_json::json;
 
 use crate::{
@@ -31,9 +32,11 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
                 let Some(source) = context.project.settings.source.get(&place.source) else { continue };
                 let days = inputs::days_around(*period, input.margin.0)?;
                 let places = inputs::expand(&source.url, place.place(), &days);
+                let separator = if source.kind.is_server() { '#' } else { '/' };
+                let named = |p: &Place| format!("{}{separator}{}", without_credentials(&p.url), p.path);
                 reads.push(json!({
                     "input": input.name, "side": side, "source": place.source,
-                    "places": places.iter().map(|p| format!("{}/{}", p.url, p.path)).collect::<Vec<_>>(),
+                    "places": places.iter().map(named).collect::<Vec<_>>(),
                 }));
             }
         }

@@ -65,7 +65,7 @@ pub(crate) fn below(folder: &Path) -> Result<Vec<PathBuf>, String> {
 }
 
 fn is_text(path: &Path) -> bool {
-    path.extension().is_some_and(|e| e == "toml" || e == "sql" || e == "json")
+    path.extension().is_some_and(|e| ["toml", "sql", "json", "py"].iter().any(|known| e == *known))
 }
 
 fn text(path: &Path) -> Result<String, String> {

@@ -78,10 +78,14 @@ impl World {
     }
 
     pub(crate) fn context(&self) -> Arc<Context> {
+        self.context_in("default")
+    }
+
+    pub(crate) fn context_in(&self, environment: &str) -> Arc<Context> {
         let context = Context::new(
             self.setup.project(),
             self.folder.path().to_owned(),
-            "default".to_owned(),
+            environment.to_owned(),
             Arc::clone(&self.state),
             Arc::clone(&self.store),
             Path::from("evidence"),
@@ -151,7 +155,7 @@ pub(crate) fn meter(id: &str, customer: &str, day: &str, country: &str, kwh: f64
     doc! { "id": id, "customer": customer, "day": day, "country": country, "kwh": kwh }
 }
 
-fn grid() -> Vec<Document> {
+pub(crate) fn grid() -> Vec<Document> {
     let factor = |country: &str, edition: &str, grams: f64| doc! { "country": country, "edition": edition, "g_per_kwh": grams };
     vec![
         factor("FR", "2023", 50.0),

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -16,15 +16,27 @@ use dualrun_sources::{FileReport, InputTable, ReadReport, SourceError, documents
 /// Reads what was put.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    files: Mutex<BTreeMap<String, Vec<Document>>>,
+    files: Mutex<BTreeMap<String, (usize, Vec<Document>)>>,
     /// Rows in a batch; all in one where 0.
     pub(crate) batch_rows: AtomicUsize,
+    /// Whether files can be told apart by their listing.
+    pub(crate) lists: AtomicBool,
+    /// The places that were read, in order.
+    read: Mutex<Vec<String>>,
+    /// Counts what was put, so that every file has a time of its own.
+    puts: AtomicUsize,
 }
 
 impl Reader {
     /// Puts a file in place of the one that is there.
     pub(crate) fn put(&self, place: &str, documents: Vec<Document>) {
-        self.files.lock().unwrap().insert(place.to_owned(), documents);
+        let number = self.puts.fetch_add(1, Ordering::Relaxed);
+        self.files.lock().unwrap().insert(place.to_owned(), (number, documents));
+    }
+
+    /// The places that were read since the last time that this was asked.
+    pub(crate) fn take_read(&self) -> Vec<String> {
+        std::mem::take(&mut self.read.lock().unwrap())
     }
 
     pub(crate) fn remove(&self, place: &str) {
@@ -40,8 +52,9 @@ impl InputReader for Reader {
         let mut documents = Vec::new();
         for place in &request.places {
             let name = format!("{}/{}", place.url, place.path);
+            self.read.lock().unwrap().push(name.clone());
             match known.get(&name) {
-                Some(file) => {
+                Some((_, file)) => {
                     let rows = file.len() as u64;
                     report.files.push(FileReport {
                         path: name,
@@ -73,5 +86,15 @@ impl InputReader for Reader {
             batches.iter().flat_map(slices).collect()
         };
         Ok(InputTable { schema, batches, report })
+    }
+
+    async fn identity(&self, request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
+        if !self.lists.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let known = self.files.lock().unwrap();
+        let names = request.places.iter().map(|place| format!("{}/{}", place.url, place.path));
+        let listing: Vec<_> = names.map(|name| (known.get(&name).map(|(number, _)| *number), name)).collect();
+        Ok(Some(format!("{listing:?}")))
     }
 }

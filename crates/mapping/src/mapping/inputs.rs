@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use dualrun_core::{
-    input::{FenceStrength, InputDecl, Role, Side},
+    input::{FenceStrength, InputDecl, InputRef, Role, Side},
     period::time_zone,
     shape::FieldShape,
 };
@@ -14,7 +14,7 @@ use crate::{
     replay::parameters_of_place,
     settings_file::SettingsRead,
     text::did_you_mean,
-    tree::{Node, at},
+    tree::{Node, Path, at},
 };
 
 pub(crate) fn check(document: &mut Document<'_>, inputs: &[InputDecl], settings: &SettingsRead) {
@@ -58,18 +58,24 @@ fn check_place(
             .or_else(|| Some(format!("add `[source.{}]` to it", place.source)));
         document.error("unknown-source", &at.join("source"), message, "not declared", hint);
     }
-    let hint = Some("a document source has a `collection`, a file source a `path`".to_owned());
-    match (&place.collection, &place.path) {
-        (None, None) => {
-            let message = format!("the input `{}` has neither `collection` nor `path`", input.name);
-            document.error("input-without-place", &at, message, "here", hint);
-        }
-        (Some(_), Some(_)) => {
-            let message = format!("the input `{}` has both `collection` and `path`", input.name);
-            document.error("input-without-place", &at, message, "here", hint);
-        }
-        _ => {}
+    let hint = "a document source has a `collection`, a file source a `path`, a PostgreSQL server a `table`";
+    let given: Vec<&str> = [
+        ("collection", place.collection.is_some()),
+        ("path", place.path.is_some()),
+        ("table", place.table.is_some()),
+    ]
+    .into_iter()
+    .filter_map(|(key, given)| given.then_some(key))
+    .collect();
+    let message = match given.as_slice() {
+        [] => Some(format!("the input `{}` has neither `collection` nor `path`", input.name)),
+        [_] => None,
+        [first, second, ..] => Some(format!("the input `{}` has both `{first}` and `{second}`", input.name)),
+    };
+    if let Some(message) = message {
+        document.error("input-without-place", &at, message, "here", Some(hint.to_owned()));
     }
+    check_server_place(document, &at, &given, place, settings);
     let declared: BTreeSet<String> = document
         .tree
         .get("parameters")
@@ -79,11 +85,49 @@ fn check_place(
         .collect();
     for name in parameters_of_place(input, side) {
         if !declared.contains(&name) && !is_built_in(&name) {
-            let key = if place.collection.is_some() { "collection" } else { "path" };
+            let key = given.first().copied().unwrap_or("path");
             let message = format!("the parameter `{{{name}}}` is not declared");
             let hint = did_you_mean(&name, declared.iter().map(String::as_str).chain(["day", "month"]));
             document.error("unknown-parameter", &at.join(key), message, "used here", hint);
         }
+    }
+}
+
+/// A server has tables or collections, one of them for all days.
+fn check_server_place(
+    document: &mut Document<'_>,
+    at: &Path,
+    given: &[&str],
+    place: &InputRef,
+    settings: &SettingsRead,
+) {
+    let kind = settings.kinds.get(&place.source).map(String::as_str);
+    let wanted = match kind {
+        Some("postgres") => "table",
+        Some("mongodb") => "collection",
+        _ => {
+            if let (Some(kind), true) = (kind, place.table.is_some()) {
+                let message = format!("a source of kind `{kind}` has no tables");
+                let hint = Some("name a `collection` or a `path`".to_owned());
+                document.error("unfit-place", &at.join("table"), message, "here", hint);
+            }
+            return;
+        }
+    };
+    if let [key] = given
+        && *key != wanted
+    {
+        let message = format!("a server of this kind has a `{wanted}`, not a `{key}`");
+        let hint = Some(format!("write `{wanted} = …`"));
+        document.error("unfit-place", &at.join(*key), message, "here", hint);
+    }
+    if let [key] = given
+        && place.place().contains(['{', '}'])
+    {
+        let message = "a table or collection of a server is one for all days";
+        let hint =
+            Some("name the column of its time as `time` of the input: only the period is read".to_owned());
+        document.error("unfit-place", &at.join(*key), message, "here", hint);
     }
 }
 

@@ -45,6 +45,11 @@ pub fn night(report: &NightReport, style: Style) -> String {
     } else {
         let _ = write!(text, "\n{}", table.render());
     }
+    if report.unchanged > 0 {
+        let runs = counted(report.runs.len() as u64, "run");
+        let (unchanged, nothing) = (report.unchanged, "nothing changed since an earlier night");
+        let _ = writeln!(text, "\n{nothing} in {unchanged} of {runs}: its verdicts stand");
+    }
     for (n, change) in report.stages.iter().enumerate() {
         let line = format!(
             "stage: {} moves from {} to {}: {}",

@@ -67,6 +67,19 @@ fn a_night_without_runs_says_so() {
 }
 
 #[test]
+fn a_night_says_how_many_of_its_runs_stand_on_an_earlier_one() {
+    let mut report = testing::night();
+    assert!(!night(&report, PLAIN).contains("nothing changed"));
+    report.unchanged = 5;
+    let text = night(&report, PLAIN);
+    fits(&text);
+    assert!(
+        text.contains("\nnothing changed since an earlier night in 5 of 7 runs: its verdicts stand\n"),
+        "{text}"
+    );
+}
+
+#[test]
 fn sentences_count_in_words_that_fit_the_number() {
     let of = |change: &dyn Fn(&mut RunReport)| {
         let mut report = testing::one_sided();

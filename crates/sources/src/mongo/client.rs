@@ -3,6 +3,7 @@
 use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
 
 use bson::{Binary, Bson, Document, RawDocumentBuf, doc};
+use futures::FutureExt;
 use mongodb::{
     Client, ClientSession, Collection, Database,
     options::{
@@ -29,6 +30,7 @@ struct Inner {
     display: String,
     server: MongoServer,
     warnings: Vec<String>,
+    encrypted: bool,
     command_time: Duration,
 }
 
@@ -69,6 +71,7 @@ impl MongoSource {
         let display = format!("mongodb://{}/{name}", hosts.join(","));
         let failed = |fault| SourceError::mongo(&display, fault);
         let command_time = options.server_selection_timeout + options.connect_timeout;
+        let encrypted = matches!(settings.tls, Some(Tls::Enabled(_)));
         let client = Client::with_options(settings).map_err(|e| failed(MongoFault::of(&e, command_time)))?;
         let admin = client.database("admin");
         let hello = within(command_time, admin.run_command(doc! {"hello": 1})).await.map_err(failed)?;
@@ -80,7 +83,8 @@ impl MongoSource {
             local_time: hello.get_datetime("localTime").ok().map(|t| t.timestamp_millis()),
         };
         let database = client.database(&name);
-        Ok(Self { inner: Arc::new(Inner { client, database, display, server, warnings, command_time }) })
+        let inner = Inner { client, database, display, server, warnings, encrypted, command_time };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// Server and database for people, without user and password.
@@ -134,6 +138,16 @@ impl MongoSource {
         within(self.inner.command_time, self.inner.client.start_session().with_options(options)).await
     }
 
+    /// Whether connections are encrypted.
+    pub fn encrypted(&self) -> bool {
+        self.inner.encrypted
+    }
+
+    /// Runs a command on the database.
+    pub(super) async fn command(&self, command: Document) -> Result<Document, MongoFault> {
+        within(self.inner.command_time, self.inner.database.run_command(command)).await
+    }
+
     /// Runs a command on `admin`; none where the server does not know it or the user may not.
     pub(super) async fn ask(&self, command: Document) -> Result<Option<Document>, MongoFault> {
         let admin = self.inner.client.database("admin");
@@ -183,7 +197,9 @@ impl MongoSource {
         let mut session = within(time, session).await.map_err(failed)?;
         // Any read takes a snapshot, also of a collection that does not exist.
         let probe: Collection<RawDocumentBuf> = self.inner.database.collection("dualrun_snapshot");
-        match within(time, probe.find(doc! {}).limit(1).session(&mut session)).await {
+        // Boxed, so that the compiler sees that it can be sent to another thread.
+        let find = probe.find(doc! {}).limit(1).session(&mut session).into_future().boxed();
+        match within(time, find).await {
             Ok(_) => Ok(session.snapshot_time().map(|at| (at.time, at.increment))),
             Err(MongoFault::Refused { .. } | MongoFault::NotAuthorised | MongoFault::SnapshotTooOld) => {
                 Ok(None)

@@ -206,6 +206,7 @@ impl MongoStream {
             misfit_documents: report.misfit_documents,
             exact_numbers: report.exact_numbers.clone(),
             missing_files: Vec::new(),
+            consistency: None,
         };
         Ok((InputTable { schema: Arc::clone(&self.schema), batches, report: read }, report))
     }

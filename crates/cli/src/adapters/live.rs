@@ -1,0 +1,165 @@
+//! Servers as sources: what `dualrun.toml` says of them, as the readers want it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use dualrun_engine::InputRequest;
+use dualrun_mapping::{
+    server::{ReadPreference, Tls},
+    settings::{SourceKind, SourceSettings},
+};
+use dualrun_sources::{
+    InputTable, LiveRequest, Server, SourceError,
+    mongo::{MongoOptions, ReadFrom},
+    postgres::{PostgresOptions, TlsMode},
+    read_live,
+};
+
+use crate::secrets;
+
+/// Reads from the servers of a project.
+pub(super) struct Live {
+    root: PathBuf,
+    spool: PathBuf,
+    /// One reading of a server at a time, so that its ceilings hold for all pipelines together.
+    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    told: Mutex<BTreeSet<String>>,
+}
+
+impl Live {
+    pub(super) fn new(root: &Path, spill: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            spool: root.join(spill),
+            turns: Mutex::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    pub(super) async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let source = request.source;
+        let [place] = request.places.as_slice() else {
+            return Err(SourceError::Config("a table or collection of a server is one for all days".into()));
+        };
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(source.url.clone()).or_default())
+        };
+        let _turn = turn.lock().await;
+        let Some(server) = server(source, &self.root)? else {
+            return Err(SourceError::Config("files are not read from a server".into()));
+        };
+        let live = read_live(LiveRequest {
+            server,
+            name: place.path.clone(),
+            shape: Some(request.shape.clone()),
+            days: request.days.clone(),
+            max_rows_per_second: source.max_rows_per_second,
+            query_time: source.query_time.map(|span| span.0),
+            spool: self.spool.clone(),
+        })
+        .await?;
+        live.warnings.iter().for_each(|warning| self.warn(warning));
+        Ok(live.table)
+    }
+
+    /// Tells what is unsafe, once.
+    fn warn(&self, warning: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.insert(warning.to_owned()) {
+            let _ = writeln!(std::io::stderr().lock(), "warning: {}", secrets::masked(warning));
+        }
+    }
+}
+
+/// How a server is reached and spared; none for sources that are files. Paths are relative to `root`.
+pub(crate) fn server(source: &SourceSettings, root: &Path) -> Result<Option<Server>, SourceError> {
+    let ca_file = source.ca_file.as_ref().map(|file| root.join(file));
+    Ok(Some(match source.kind {
+        SourceKind::Postgres => {
+            let mut options = PostgresOptions::new(&source.url);
+            options.password_file = source.password_file.as_ref().map(|file| root.join(file));
+            options.tls = source.tls.map(|tls| match tls {
+                Tls::Disable => TlsMode::Disable,
+                Tls::Require => TlsMode::Require,
+                Tls::VerifyCa => TlsMode::VerifyCa,
+                Tls::VerifyFull => TlsMode::VerifyFull,
+            });
+            options.ca_file = ca_file;
+            if let Some(span) = source.query_time {
+                options.statement_timeout = span.0;
+            }
+            if let Some(connections) = source.max_connections {
+                options.max_connections = usize::from(connections);
+            }
+            Server::Postgres(options)
+        }
+        SourceKind::Mongodb => {
+            let mut options = MongoOptions::new(with_tls(&source.url, source.tls));
+            options.database.clone_from(&source.database);
+            options.ca_file = ca_file;
+            options.insecure = source.tls == Some(Tls::Require);
+            if let Some(file) = &source.password_file {
+                let path = root.join(file);
+                let text = std::fs::read_to_string(&path).map_err(|error| {
+                    SourceError::Config(format!("{}: cannot be read: {}", path.display(), error.kind()))
+                })?;
+                let password = text.trim_end_matches(['\r', '\n']);
+                secrets::keep(password);
+                options.password = Some(password.to_owned());
+            }
+            if let Some(connections) = source.max_connections {
+                options.max_connections = u32::from(connections);
+            }
+            if let Some(preference) = source.read_preference {
+                options.read_from = match preference {
+                    ReadPreference::Primary => ReadFrom::Primary,
+                    ReadPreference::PrimaryPreferred => ReadFrom::PrimaryPreferred,
+                    ReadPreference::Secondary => ReadFrom::Secondary,
+                    ReadPreference::SecondaryPreferred => ReadFrom::SecondaryPreferred,
+                    ReadPreference::Nearest => ReadFrom::Nearest,
+                };
+            }
+            Server::Mongo(options)
+        }
+        SourceKind::BsonDump | SourceKind::JsonLines | SourceKind::Csv | SourceKind::Parquet => {
+            return Ok(None);
+        }
+    }))
+}
+
+/// The URL of MongoDB with the word on TLS that the settings have; one in the URL stays.
+fn with_tls(url: &str, tls: Option<Tls>) -> String {
+    let on = match tls {
+        None => return url.to_owned(),
+        Some(tls) => tls != Tls::Disable,
+    };
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    if query.split('&').any(|part| part.starts_with("tls=") || part.starts_with("ssl=")) {
+        return url.to_owned();
+    }
+    // Options follow a path, which may be empty.
+    let host = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let host = host.rsplit_once('@').map_or(host, |(_, host)| host);
+    let slash = if host.contains('/') { "" } else { "/" };
+    let more = if query.is_empty() { String::new() } else { format!("&{query}") };
+    format!("{base}{slash}?tls={on}{more}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_goes_into_the_url_of_mongodb() {
+        let url = |url: &str, tls| with_tls(url, Some(tls));
+        assert_eq!(url("mongodb://u:p@h", Tls::Disable), "mongodb://u:p@h/?tls=false");
+        assert_eq!(url("mongodb://h/db?a=b", Tls::VerifyFull), "mongodb://h/db?tls=true&a=b");
+        assert_eq!(url("mongodb://h/?tls=true", Tls::Disable), "mongodb://h/?tls=true");
+        assert_eq!(with_tls("mongodb://h", None), "mongodb://h");
+    }
+}

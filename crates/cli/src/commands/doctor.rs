@@ -1,0 +1,136 @@
+//! `dualrun doctor`: is everything there that a night needs, and not more than it needs?
+
+use dualrun_core::{
+    ExitCode,
+    doctor::{Check, DoctorReport, Examined},
+    input::{Role, Side},
+};
+use dualrun_mapping::{
+    plan::Project,
+    settings::{SourceKind, SourceSettings},
+};
+use dualrun_report::text;
+use dualrun_sources::{Server, without_credentials};
+
+use crate::{
+    adapters,
+    args::Global,
+    error::CliError,
+    output::{Output, pasteable},
+    project,
+};
+
+mod files;
+mod mongo;
+mod own;
+mod postgres;
+
+pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, CliError> {
+    let (files, loaded) = project::check(&global.project, &global.env)?;
+    let Some(project) = loaded.project else {
+        return Err(project::mistakes(&files, &loaded.diagnostics));
+    };
+    let root = &global.project;
+    let mut examined = Vec::new();
+    for (name, source) in &project.settings.source {
+        let reads = reads_of(&project, name);
+        let (place, mut checks) = match adapters::server(source, root) {
+            Ok(None) => files::source(source, &reads, root).await,
+            Ok(Some(Server::Postgres(options))) => postgres::examine(options, &reads).await,
+            Ok(Some(Server::Mongo(options))) => mongo::examine(options, &reads).await,
+            Err(error) => {
+                let found = Check::error("settings", error.to_string(), error.hint(), error.exit_code());
+                (without_credentials(&source.url), vec![found])
+            }
+        };
+        if reads.is_empty() {
+            let advice = "take it out of dualrun.toml, or declare an input that reads it";
+            checks.push(Check::warning("used", "no input reads it", advice));
+        }
+        examined.push(Examined { name: format!("source {name}"), kind: kind(source).into(), place, checks });
+    }
+    examined.push(own::state(&project.settings, root));
+    examined.push(own::evidence(&project.settings, root).await);
+    examined.push(own::spill(&project.settings, root));
+    let report = DoctorReport::new(&project.settings.project.name, &global.env, examined);
+    output.text_or_json(&report, |style| {
+        let mut said = text::doctor(&report, style);
+        if report.exit_code() == ExitCode::Agree {
+            said.push_str(&format!("next: dualrun plan --project {}\n", pasteable(root)));
+        }
+        said
+    })?;
+    Ok(report.exit_code())
+}
+
+/// What an input reads of a source.
+pub(crate) struct Read {
+    /// The table, collection or path.
+    place: String,
+    /// The column of the time.
+    time: Option<String>,
+    /// Whether it grows with every day.
+    activity: bool,
+    /// Whether the legacy side reads it.
+    legacy: bool,
+}
+
+fn reads_of(project: &Project, source: &str) -> Vec<Read> {
+    let mut reads: Vec<Read> = Vec::new();
+    let inputs = project.pipelines.iter().flat_map(|pipeline| &pipeline.inputs);
+    for (input, side) in inputs.flat_map(|input| Side::BOTH.map(|side| (input, side))) {
+        let Some(place) = input.on(side).filter(|place| place.source == source) else { continue };
+        let known = reads.iter_mut().find(|read| read.place == place.place() && read.time == input.time);
+        match known {
+            Some(read) => {
+                read.legacy |= side == Side::Legacy;
+                read.activity |= input.role == Role::Activity;
+            }
+            None => reads.push(Read {
+                place: place.place().to_owned(),
+                time: input.time.clone(),
+                activity: input.role == Role::Activity,
+                legacy: side == Side::Legacy,
+            }),
+        }
+    }
+    reads
+}
+
+fn kind(source: &SourceSettings) -> &'static str {
+    match source.kind {
+        SourceKind::BsonDump => "BSON dump",
+        SourceKind::JsonLines => "JSON lines",
+        SourceKind::Csv => "CSV",
+        SourceKind::Parquet => "Parquet",
+        SourceKind::Postgres => "PostgreSQL",
+        SourceKind::Mongodb => "MongoDB",
+    }
+}
+
+/// Clocks that differ by more move facts into another night.
+const SKEW: i64 = 2_000;
+
+/// Where the clock of a server stands, in milliseconds ahead of ours.
+fn clock(ahead: Option<i64>) -> Check {
+    let Some(ahead) = ahead else { return Check::unknown("clock", "the server does not tell its time") };
+    let seconds = ahead.unsigned_abs() as f64 / 1000.0;
+    let word = if ahead < 0 { "behind" } else { "ahead" };
+    if ahead.abs() <= SKEW {
+        return Check::ok("clock", format!("as here, within {:.0} s", SKEW as f64 / 1000.0));
+    }
+    let advice = "let both machines follow the same time servers (NTP)";
+    Check::warning("clock", format!("{seconds:.1} s {word} of the one here"), advice)
+}
+
+/// That the time of an input is not declared, where that means to read more every night.
+fn no_time(read: &Read) -> Option<Check> {
+    (read.activity && read.time.is_none()).then(|| {
+        let advice = "declare the column of its time as `time` of the input: only the period is read then";
+        Check::warning(
+            format!("index on {}", read.place),
+            "no time is declared: all of it is read for each period",
+            advice,
+        )
+    })
+}
