@@ -1,6 +1,8 @@
-//! The only place that names concrete adapters: SQLite, the object store, the file formats, external jobs.
+//! The only place that names concrete adapters: SQLite, the object store, the file formats, external jobs,
+//! servers.
 
 mod outside;
+mod servers;
 
 use std::{
     path::{Path, PathBuf},
@@ -15,7 +17,7 @@ use dualrun_sources::{
 };
 use dualrun_state::SqliteStore;
 
-use self::outside::Programs;
+use self::outside::ProgramsAndServers;
 use crate::secrets;
 
 /// Opens a checked project with the adapters that its settings name.
@@ -47,8 +49,9 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    let programs = Arc::new(Programs { root: root.to_owned() });
-    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(programs)))
+    let sources = context.project.settings.source.clone();
+    let outside = ProgramsAndServers { root: root.to_owned(), sources };
+    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(Arc::new(outside))))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.
@@ -89,6 +92,7 @@ impl InputReader for Files {
             SourceKind::JsonLines => Format::JsonLines,
             SourceKind::Csv => Format::Csv,
             SourceKind::Parquet => Format::Parquet,
+            SourceKind::Postgres | SourceKind::Mongodb => return servers::read(request).await,
         };
         // Folders of one source differ by their day only: all of them are read below their common root, so
         // that documents of all days get one schema.

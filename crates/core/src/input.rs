@@ -123,12 +123,16 @@ pub struct InputRef {
     /// A file or folder of a file source.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// `table` or `schema.table` of a PostgreSQL server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<String>,
 }
 
 impl InputRef {
-    /// The collection or path, whichever is given.
+    /// The collection, path or table, whichever is given.
     pub fn place(&self) -> &str {
-        self.collection.as_deref().or(self.path.as_deref()).unwrap_or_default()
+        let given = self.collection.as_deref().or(self.path.as_deref());
+        given.or(self.table.as_deref()).unwrap_or_default()
     }
 }
 

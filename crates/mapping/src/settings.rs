@@ -62,9 +62,11 @@ fn here() -> String {
 pub struct SourceSettings {
     /// What stands there.
     pub kind: SourceKind,
-    /// A folder relative to `dualrun.toml`, or `s3://bucket/prefix`.
+    /// A folder relative to `dualrun.toml`, `s3://bucket/prefix`, or the URL of a server: `postgres://…` or
+    /// `mongodb://…`. Secrets as `${VAR}`.
     pub url: String,
-    /// The database of a dump folder (`<url>/<database>/<collection>.bson`).
+    /// The database of a dump folder (`<url>/<database>/<collection>.bson`), or of a MongoDB server where its URL
+    /// names none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub database: Option<String>,
     /// Options of the object store, for example `aws_endpoint`; secrets as `${VAR}`.
@@ -84,6 +86,17 @@ pub enum SourceKind {
     Csv,
     /// Parquet files.
     Parquet,
+    /// Tables of a PostgreSQL server.
+    Postgres,
+    /// Collections of a MongoDB server.
+    Mongodb,
+}
+
+impl SourceKind {
+    /// Whether it is a server rather than files.
+    pub fn is_server(self) -> bool {
+        matches!(self, Self::Postgres | Self::Mongodb)
+    }
 }
 
 /// The state database.

@@ -1,0 +1,169 @@
+//! Parts of the real servers that tests write to: a schema or a database for each test, dropped at its end.
+
+use bson::Document;
+use mongodb::Client;
+use tokio::runtime::Runtime;
+use tokio_postgres::NoTls;
+
+/// A schema of a PostgreSQL server.
+pub struct Postgres {
+    runtime: Runtime,
+    url: String,
+    /// The name of the schema.
+    pub schema: String,
+}
+
+/// A database of a MongoDB server.
+pub struct Mongo {
+    runtime: Runtime,
+    url: String,
+    client: Client,
+    /// The name of the database.
+    pub database: String,
+}
+
+/// The URL of a server. Without one the test says so and passes; in CI it fails.
+fn url(variable: &str) -> Option<String> {
+    match std::env::var(variable) {
+        Ok(url) if !url.is_empty() => Some(url),
+        _ if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("{variable} is not set"),
+        _ => {
+            eprintln!("SKIPPED: {variable} is not set; `scripts/services env` tells it");
+            None
+        }
+    }
+}
+
+fn runtime() -> Runtime {
+    Runtime::new().unwrap_or_else(|error| panic!("no runtime: {error}"))
+}
+
+/// User and password of an URL.
+fn login(url: &str) -> (&str, &str) {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(login, _)| login);
+    login
+        .and_then(|login| login.split_once(':'))
+        .unwrap_or_else(|| panic!("the URL of a test server has no login"))
+}
+
+impl Postgres {
+    /// A new schema, where there is a server.
+    ///
+    /// # Panics
+    /// The server refuses, or there is none and `CI` is true.
+    pub fn open(name: &str) -> Option<Self> {
+        let url = url("DUALRUN_TEST_POSTGRES_URL")?.split('?').next().unwrap_or_default().to_owned();
+        let this = Self { runtime: runtime(), url, schema: format!("e2e_{name}_{}", std::process::id()) };
+        this.run(&format!("DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}", this.schema));
+        Some(this)
+    }
+
+    /// Runs statements; `$` stands for the schema.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn run(&self, sql: &str) {
+        let sql = sql.replace('$', &self.schema);
+        let url = format!("{}?sslmode=disable", self.url);
+        self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls)
+                .await
+                .unwrap_or_else(|error| panic!("PostgreSQL: {error}"));
+            let connection = tokio::spawn(connection);
+            if let Err(error) = client.batch_execute(&sql).await {
+                panic!("{sql}: {:?}", error.as_db_error());
+            }
+            drop(client);
+            let _ = connection.await;
+        });
+    }
+
+    /// The URL with another login, where one is given.
+    pub fn url(&self, login: Option<(&str, &str)>) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        let (user, password) = login.unwrap_or_else(|| self.login());
+        format!("{scheme}://{user}:{password}@{rest}?sslmode=disable")
+    }
+
+    /// A table of the schema as a relation.
+    pub fn relation(&self, table: &str) -> String {
+        format!("{}#{}.{table}", self.url(None), self.schema)
+    }
+
+    /// User and password.
+    pub fn login(&self) -> (&str, &str) {
+        login(&self.url)
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.run("DROP SCHEMA $ CASCADE");
+        }
+    }
+}
+
+impl Mongo {
+    /// A new database, where there is a server.
+    ///
+    /// # Panics
+    /// The server refuses, or there is none and `CI` is true.
+    pub fn open(name: &str) -> Option<Self> {
+        let url = url("DUALRUN_TEST_MONGODB_URL")?;
+        let runtime = runtime();
+        let client =
+            runtime.block_on(Client::with_uri_str(&url)).unwrap_or_else(|error| panic!("MongoDB: {error}"));
+        let database = format!("dualrun_e2e_{name}_{}", std::process::id());
+        Some(Self { runtime, url, client, database })
+    }
+
+    /// Puts documents into a collection.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn insert(&self, collection: &str, documents: &[Document]) {
+        let collection = self.client.database(&self.database).collection::<Document>(collection);
+        self.runtime
+            .block_on(async { collection.insert_many(documents).await })
+            .unwrap_or_else(|error| panic!("MongoDB: {error}"));
+    }
+
+    /// Runs a command on the database.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn run(&self, command: Document) -> Document {
+        let database = self.client.database(&self.database);
+        self.runtime
+            .block_on(async { database.run_command(command).await })
+            .unwrap_or_else(|error| panic!("MongoDB: {error}"))
+    }
+
+    /// The URL with the database, with another login where one is given.
+    pub fn url(&self, login: Option<(&str, &str)>) -> String {
+        let (scheme, rest) = self.url.split_once("://").unwrap_or_default();
+        let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+        let host = &rest[..rest.find(['/', '?']).unwrap_or(rest.len())];
+        let (user, password) = login.unwrap_or_else(|| self.login());
+        format!("{scheme}://{user}:{password}@{host}/{}?authSource=admin", self.database)
+    }
+
+    /// A collection of the database as a relation.
+    pub fn relation(&self, collection: &str) -> String {
+        format!("{}#{collection}", self.url(None))
+    }
+
+    /// User and password.
+    pub fn login(&self) -> (&str, &str) {
+        login(&self.url)
+    }
+}
+
+impl Drop for Mongo {
+    fn drop(&mut self) {
+        let database = self.client.database(&self.database);
+        let _ = self.runtime.block_on(async { database.drop().await });
+    }
+}
