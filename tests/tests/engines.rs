@@ -180,7 +180,7 @@ fn the_python_job_of_the_reference_project_gives_the_rows_of_its_models() {
     let python =
         std::process::Command::new("python3").args(["-c", "import pyarrow"]).stderr(Stdio::null()).status();
     if !python.is_ok_and(|status| status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "CI needs python3 with pyarrow");
+        assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true"), "CI needs python3 with pyarrow");
         eprintln!("SKIPPED: there is no python3 with pyarrow");
         return;
     }

@@ -2,6 +2,7 @@
 
 mod live;
 mod outside;
+mod servers;
 
 use std::{
     path::{Path, PathBuf},
@@ -16,7 +17,7 @@ use dualrun_sources::{
 };
 use dualrun_state::SqliteStore;
 
-use self::outside::Programs;
+use self::outside::ProgramsAndServers;
 use crate::secrets;
 
 use self::live::Live;
@@ -52,8 +53,9 @@ pub(crate) fn open(
         Arc::new(inputs),
         clock,
     )?;
-    let programs = Arc::new(Programs { root: root.to_owned() });
-    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(programs)))
+    let sources = context.project.settings.source.clone();
+    let outside = ProgramsAndServers { root: root.to_owned(), sources };
+    Ok(Arc::new(context.with_mask(secrets::masked).with_outside(Arc::new(outside))))
 }
 
 /// Opens a checked project to look at its files only: nothing is created, written or locked.

@@ -237,9 +237,10 @@ impl Calculator {
         Ok(Some(Arc::clone(frame.schema().inner())))
     }
 
-    /// Whether the results stand somewhere already, where anybody may change them.
-    pub(crate) fn reads_results(&self) -> bool {
-        matches!(self.calculation.engine, Engine::Relation(_))
+    /// Whether the results may be others although calculation and inputs are the same: they stand somewhere already,
+    /// or a server makes them from whatever it holds.
+    pub(crate) fn may_change_unseen(&self) -> bool {
+        matches!(self.calculation.engine, Engine::Relation(_) | Engine::Postgres(_) | Engine::Mongodb(_))
     }
 
     /// What tells one state of results that already stand somewhere from another; none where they are calculated.

@@ -10,7 +10,7 @@ use std::{
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use dualrun_core::{input::Side, parameter::ParameterValue};
 use dualrun_mapping::plan::{Engine, Relation};
-use dualrun_sources::{InputTable, SourceError, command::StagedInputs};
+use dualrun_sources::{FileReport, InputTable, SourceError, command::StagedInputs};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -19,6 +19,7 @@ use crate::{
     calculate::{Runtime, Switches, hex},
     context::{InputRequest, OutsideRequest},
     error::EngineError,
+    evidence::encode_parquet,
     inputs::{Tables, expand},
     record::misfit_note,
 };
@@ -65,6 +66,14 @@ impl Outside {
         let read = self.read(runtime, relation, switches).await;
         let table = read.map_err(|source| self.error(engine, source))?;
         let mut hash = Sha256::new();
+        let known = |file: &FileReport| file.e_tag.is_some() || file.last_modified.is_some();
+        if !table.report.files.iter().all(known) {
+            // Nothing but the rows tells one state of a table of a server from another.
+            let rows = encode_parquet(&table.schema, &table.batches).map_err(|e| {
+                self.error(engine, SourceError::Config(format!("results that no file can hold: {e}")))
+            })?;
+            hash.update(rows);
+        }
         for file in &table.report.files {
             let version = file.e_tag.as_ref().or(file.last_modified.as_ref()).map_or("", String::as_str);
             hash.update(format!("{}\0{}\0{}\0{version}\0", file.path, file.bytes, file.rows));
@@ -91,7 +100,7 @@ impl Outside {
         };
         let place = with_values(relation.place.place(), parameters)?;
         let places = expand(&source.url, &place, &self.days);
-        let request = InputRequest { source, places, shape: &relation.shape };
+        let request = InputRequest { source, places, shape: &relation.shape, days: None };
         let table = reader.read(&request).await?;
         if table.report.files.is_empty() && !table.report.missing_files.is_empty() {
             // No rows would be compared as if the calculation had found none.

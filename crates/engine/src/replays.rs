@@ -226,7 +226,7 @@ impl SideJob {
             }
             entry.on = replay.on.iter().map(ToString::to_string).collect();
             let first = known.insert(key.clone(), (Arc::clone(&rows), entry.clone())).is_none();
-            if first && !self.calculator.reads_results() {
+            if first && !self.calculator.may_change_unseen() {
                 let record = CalculationRecord {
                     key,
                     pipeline: self.pipeline.id.clone(),
@@ -279,8 +279,8 @@ impl SideJob {
         copy_to: Option<&str>,
         done: &mut SideDone,
     ) -> Result<Option<(Arc<SideResult>, ResultEntry)>, EngineError> {
-        if self.calculator.reads_results() {
-            // Whatever stands there now counts, not what stood there in an earlier run.
+        if self.calculator.may_change_unseen() {
+            // What is there now counts, not what was there in an earlier run.
             return Ok(None);
         }
         let Some(record) = self.context.state.calculation(key).await? else { return Ok(None) };

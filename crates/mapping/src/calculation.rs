@@ -2,13 +2,14 @@
 
 mod command;
 mod relation;
+mod server;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Component, Path as FilePath, PathBuf},
 };
 
-use dualrun_core::input::Side;
+use dualrun_core::input::{InputRef, Side};
 
 use crate::{
     BUILT_IN_PARAMETERS, ProjectFiles,
@@ -52,9 +53,24 @@ pub(crate) fn read(
             let raw = command::Raw { line: command, result, shape, timeout, env, further };
             (command::read(document, files, &raw, &at, scope), embedded)
         }
-        RawCalculation::Relation { source, path, collection, shape, embedded } => {
-            let raw = relation::Raw { source, path: path.as_ref(), collection: collection.as_ref(), shape };
-            (relation::read(document, settings, &raw, &at, scope), embedded)
+        RawCalculation::Postgres { source, query, embedded } => {
+            known_source(document, settings, source, &at);
+            (server::postgres(document, files, (source, query), &at, scope), embedded)
+        }
+        RawCalculation::Mongodb { source, collection, pipeline, shape, embedded } => {
+            known_source(document, settings, source, &at);
+            let raw = server::RawPipeline { source, collection, pipeline, shape };
+            (server::mongodb(document, files, &raw, &at, scope), embedded)
+        }
+        RawCalculation::Relation { source, path, collection, table, shape, embedded } => {
+            known_source(document, settings, source, &at);
+            let place = InputRef {
+                source: source.clone(),
+                collection: collection.clone(),
+                path: path.clone(),
+                table: table.clone(),
+            };
+            (relation::read(document, place, shape, &at, scope), embedded)
         }
     };
     let embedded = match embedded {
@@ -64,6 +80,14 @@ pub(crate) fn read(
         None => None,
     };
     Some(Calculation { embedded, ..live? })
+}
+
+fn known_source(document: &mut Document<'_>, settings: &SettingsRead, source: &str, at: &Path) {
+    let Some(sources) = settings.sources.as_ref().filter(|sources| !sources.contains(source)) else { return };
+    let message = format!("dualrun.toml declares no source `{source}`");
+    let hint = did_you_mean(source, sources.iter().map(String::as_str))
+        .or_else(|| Some(format!("add `[source.{source}]` to it")));
+    document.error("unknown-source", &at.join("source"), message, "not declared", hint);
 }
 
 /// Reads SQL models. `None` where a model is missing or their order cannot be found.

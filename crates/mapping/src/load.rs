@@ -14,7 +14,7 @@ use crate::{
     diagnostic::Diagnostic,
     document::Document,
     mapping::{self, MappingRead},
-    plan::{Change, Project},
+    plan::{Calculation, Change, Project},
     settings::Form,
     settings_file::{self, SettingsRead},
     tree::at,
@@ -56,6 +56,9 @@ pub fn load(files: &ProjectFiles, environment: &str, env: &dyn Fn(&str) -> Optio
             }
         }
     }
+    for read in &mut mappings {
+        check_servers(read, &settings);
+    }
     all_read &= changes.iter().all(ChangeRead::is_read);
     unique(mappings.iter_mut().map(|m| (m.id.clone(), &mut m.document)), "pipeline", &at!["pipeline", "id"]);
     unique(changes.iter_mut().map(|c| (c.id.clone(), &mut c.document)), "change", &at!["id"]);
@@ -83,12 +86,17 @@ pub fn load(files: &ProjectFiles, environment: &str, env: &dyn Fn(&str) -> Optio
     let mut pipelines: Vec<_> = mappings.into_iter().filter_map(|m| m.pipeline).collect();
     pipelines.sort_by(|a, b| a.id.cmp(&b.id));
     let failed = diagnostics.iter().any(Diagnostic::is_error);
+    let settings_unset = settings.unset;
     let project = settings.settings.filter(|_| !failed).map(|settings| {
         let embedded = settings.calculations.form == Form::Embedded;
         let mut project = Project { settings, pipelines, changes: checked };
         if embedded {
             project.use_embedded();
         }
+        let unset = |calculation: &Calculation| settings_unset.get(calculation.engine.source()?);
+        project.use_embedded_where(&|_, calculation| {
+            unset(calculation).map(|variable| format!("the variable `{variable}` is not set"))
+        });
         project
     });
     Loaded { project, diagnostics }
@@ -111,12 +119,35 @@ fn read_settings(
             mappings: ".".to_owned(),
             sources: None,
             kinds: BTreeMap::new(),
+            unset: BTreeMap::new(),
             assets: None,
             diagnostics: vec![
                 Diagnostic::new(Severity::Error, "missing-file", file, "the project has no dualrun.toml")
                     .hint("`dualrun init` makes a new project"),
             ],
         },
+    }
+}
+
+/// Reports what needs a server whose URL holds a variable that is not set. A calculation with an embedded form does not.
+fn check_servers(read: &mut MappingRead<'_>, settings: &SettingsRead) {
+    let Some(pipeline) = &read.pipeline else { return };
+    let mut found = Vec::new();
+    for side in Side::BOTH {
+        for (i, input) in pipeline.inputs.iter().enumerate() {
+            let variable = input.on(side).and_then(|place| settings.unset.get(&place.source));
+            found.extend(variable.map(|v| (at!["input", i, side.as_str(), "source"], v, "set it")));
+        }
+        let calculation = pipeline.calculation(side);
+        let variable = calculation.engine.source().and_then(|source| settings.unset.get(source));
+        if calculation.embedded.is_none() {
+            let hint = "set it, or give the calculation an `embedded` form";
+            found.extend(variable.map(|v| (at![side.as_str(), "source"], v, hint)));
+        }
+    }
+    for (at, variable, hint) in found {
+        let message = format!("the variable `{variable}` is not set");
+        read.document.error("unknown-variable", &at, message, "this source needs it", Some(hint.to_owned()));
     }
 }
 

@@ -220,7 +220,7 @@ fn mentions(calculation: &Calculation, parameter: &str) -> bool {
     match &calculation.engine {
         Engine::Sql(models) => models.iter().any(|m| m.parameters.iter().any(|p| p == parameter)),
         Engine::Command(_) => false,
-        Engine::Relation(_) => calculation.depends_on(parameter),
+        Engine::Relation(_) | Engine::Postgres(_) | Engine::Mongodb(_) => calculation.depends_on(parameter),
     }
 }
 

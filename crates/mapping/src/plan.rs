@@ -12,7 +12,9 @@ use jiff::civil::Date;
 
 use crate::settings::Settings;
 
-pub use calculation::{Calculation, Command, Engine, Model, Relation, ResultFormat};
+pub use calculation::{
+    Calculation, Command, Engine, Model, Relation, ResultFormat, ServerPipeline, ServerQuery,
+};
 
 /// A whole project: settings, pipelines and methodology changes, checked against each other.
 #[derive(Debug, Clone, PartialEq)]

@@ -113,6 +113,31 @@ pub(crate) enum RawCalculation {
         #[serde(default)]
         embedded: Option<RawEmbedded>,
     },
+    /// SQL that runs on a server of PostgreSQL.
+    Postgres {
+        /// A source named in `dualrun.toml`.
+        source: String,
+        /// A SQL file beside the mapping: one query. `$period_start` and other parameters are bound.
+        query: String,
+        /// The same calculation where the server is not there.
+        #[serde(default)]
+        embedded: Option<RawEmbedded>,
+    },
+    /// An aggregation pipeline that runs on a server of MongoDB.
+    Mongodb {
+        /// A source named in `dualrun.toml`.
+        source: String,
+        /// The collection that it starts from.
+        collection: String,
+        /// A file beside the mapping with its stages in Extended JSON; `{"$param": "period_start"}` stands for a value.
+        pipeline: String,
+        /// How the fields of its documents are read.
+        #[serde(default)]
+        shape: Shape,
+        /// The same calculation where the server is not there.
+        #[serde(default)]
+        embedded: Option<RawEmbedded>,
+    },
     /// Results that already stand in a source.
     Relation {
         /// A source named in `dualrun.toml`.
@@ -123,6 +148,9 @@ pub(crate) enum RawCalculation {
         /// A collection of a document source, with the same replacements.
         #[serde(default)]
         collection: Option<String>,
+        /// A table of a server, with the same replacements.
+        #[serde(default)]
+        table: Option<String>,
         /// How its fields are read.
         #[serde(default)]
         shape: Shape,

@@ -62,6 +62,8 @@ impl Calculation {
             // A command is given all of them, and which it reads is its own affair.
             Engine::Command(_) => true,
             Engine::Relation(relation) => placeholders(relation.place.place()).iter().any(|p| p == parameter),
+            Engine::Postgres(query) => query.parameters.iter().any(|p| p == parameter),
+            Engine::Mongodb(pipeline) => pipeline.parameters.iter().any(|p| p == parameter),
         }
     }
 

@@ -25,6 +25,9 @@ pub(crate) struct SettingsRead {
     pub(crate) sources: Option<BTreeSet<String>>,
     /// The kind of each source, as it is written.
     pub(crate) kinds: BTreeMap<String, String>,
+    /// Servers that cannot be reached, because a variable of their URL is not set: that variable. The settings do not
+    /// hold them.
+    pub(crate) unset: BTreeMap<String, String>,
     /// Ids of the declared legacy assets; `None` where the file cannot be read at all.
     pub(crate) assets: Option<BTreeSet<String>>,
     pub(crate) diagnostics: Vec<Diagnostic>,
@@ -45,6 +48,7 @@ pub(crate) fn read(
                 mappings: ".".to_owned(),
                 sources: None,
                 kinds: BTreeMap::new(),
+                unset: BTreeMap::new(),
                 assets: None,
                 diagnostics,
             };
@@ -54,6 +58,13 @@ pub(crate) fn read(
     let whole = document.read::<serde_json::Value>(&schema::settings_file(), &[]);
     let whole_errors = document.diagnostics.iter().any(Diagnostic::is_error);
     layer(&mut document, environment);
+    let sources: BTreeSet<String> = document
+        .tree
+        .get("source")
+        .and_then(Node::table)
+        .map(|t| t.keys().cloned().collect())
+        .unwrap_or_default();
+    let unset = take_unset_servers(&mut document, env);
     let settings = if whole_errors {
         // The file as a whole told; merged it would tell the same again.
         None
@@ -70,7 +81,6 @@ pub(crate) fn read(
     let tree = &document.tree;
     let mappings = tree.get("project").and_then(|p| p.get("mappings")).and_then(Node::text).unwrap_or(".");
     let declared = tree.get("source").and_then(Node::table);
-    let sources = declared.map(|t| t.keys().cloned().collect()).unwrap_or_default();
     let kind = |node: &Node| node.get("kind").and_then(Node::text).map(str::to_owned);
     let kinds =
         declared.into_iter().flatten().filter_map(|(n, e)| Some((n.clone(), kind(&e.node)?))).collect();
@@ -81,6 +91,7 @@ pub(crate) fn read(
         mappings: mappings.to_owned(),
         sources: Some(sources),
         kinds,
+        unset,
         assets: Some(assets),
         diagnostics: document.diagnostics,
     }
@@ -118,6 +129,35 @@ fn layer(document: &mut Document<'_>, environment: &str) {
             );
         }
     }
+}
+
+/// Takes out the servers whose URL holds a variable that is not set: whether anything needs them, the mappings say.
+fn take_unset_servers(
+    document: &mut Document<'_>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let mut unset = BTreeMap::new();
+    let Value::Table(root) = &mut document.tree.value else { return unset };
+    let Some(Value::Table(sources)) = root.get_mut("source").map(|entry| &mut entry.node.value) else {
+        return unset;
+    };
+    sources.retain(|name, entry| {
+        let text = |key: &str| entry.node.get(key).and_then(Node::text);
+        let is_server = text("kind").is_some_and(|kind| ["postgres", "mongodb"].contains(&kind));
+        let names = text("url").into_iter().flat_map(|url| url.split("${").skip(1));
+        let missing = names
+            .filter_map(|rest| rest.split_once('}'))
+            .map(|(name, _)| name)
+            .find(|name| env(name).is_none());
+        match missing.filter(|_| is_server) {
+            Some(variable) => {
+                unset.insert(name.clone(), variable.to_owned());
+                false
+            }
+            None => true,
+        }
+    });
+    unset
 }
 
 /// Replaces `${VAR}` in every text of the merged tree.

@@ -137,6 +137,13 @@ impl<'a> Walk<'a> {
         let Some((tag, _)) = tags.first().copied() else { return Some(plain(node)) };
         let Some(entry) = table.get(tag) else {
             self.missing(node, tag, path);
+            // Which other keys there are depends on the one that is missing; only a slip in it can be told.
+            let slip = table.iter().find(|(key, _)| crate::text::nearest(key, [tag]).is_some());
+            if let Some((key, entry)) = slip {
+                let message = format!("unknown key `{key}`{}", inside(path));
+                let hint = Some(format!("did you mean `{tag}`?"));
+                self.error("unknown-key", entry.key.clone(), message, "not known here", hint);
+            }
             return None;
         };
         let words: Vec<&str> = tags.iter().map(|(_, word)| *word).collect();

@@ -136,6 +136,103 @@ fn a_relation_is_read_with_its_parameters() {
     assert_ne!(new_side(&files).hash, calculation.hash);
 }
 
+const POSTGRES: &str = "engine = \"postgres\"\nsource = \"core\"\nquery = \"legacy.pg.sql\"";
+const MONGODB: &str =
+    "engine = \"mongodb\"\nsource = \"docs\"\ncollection = \"usage\"\npipeline = \"legacy.pipeline.json\"";
+const LEGACY: &str = "engine = \"sql\"\nmodels = [\"legacy.sql\"]";
+const EMBEDDED: &str = "embedded = { engine = \"sql\", models = [\"legacy.sql\"] }";
+const QUERY: &str = "select $period_end as \"$a\", '$b', $customer -- $c\nfrom usage where at >= $period_start and at < $period_end;\n";
+const PIPELINE: &str =
+    "[{\"$match\": {\"at\": {\"$gte\": {\"$param\": \"period_start\"}}}},\n {\"$limit\": 5}]\n";
+
+/// The good project with two servers and this legacy side.
+fn served(legacy: &str) -> ProjectFiles {
+    let mut files = with(MAPPING_FILE, LEGACY, legacy);
+    let servers = "[source.core]\nkind = \"postgres\"\nurl = \"postgres://u:${CORE_PASSWORD}@h/core\"\n\n\
+                   [source.docs]\nkind = \"mongodb\"\nurl = \"${DOCS_URL}\"\n\n[source.dump]";
+    replace(&mut files, "dualrun.toml", "[source.dump]", servers);
+    add(&mut files, "cloud/legacy.pg.sql", QUERY);
+    add(&mut files, "cloud/legacy.pipeline.json", PIPELINE);
+    files
+}
+
+/// Loads with every variable set.
+fn set(files: &ProjectFiles) -> Calculation {
+    let loaded = dualrun_mapping::load(files, "default", &|_| Some("x".to_owned()));
+    let Some(project) = &loaded.project else { panic!("{}", support::render(files, &loaded)) };
+    project.pipelines[0].legacy.clone()
+}
+
+#[test]
+fn parameters_of_a_query_are_numbered_once_each() {
+    let calculation = set(&served(POSTGRES));
+    let Engine::Postgres(query) = &calculation.engine else { panic!("{calculation:?}") };
+    assert_eq!(query.parameters, ["period_end", "customer", "period_start"]);
+    assert_eq!(query.sql, "select $1 as \"$a\", '$b', $2 -- $c\nfrom usage where at >= $3 and at < $1;\n");
+    assert_eq!((query.source.as_str(), query.file.as_path()), ("core", Path::new("cloud/legacy.pg.sql")));
+    let mut changed = served(POSTGRES);
+    replace(&mut changed, "cloud/legacy.pg.sql", "at <", "at <=");
+    assert_ne!(set(&changed).hash, calculation.hash);
+}
+
+#[test]
+fn a_pipeline_is_read_with_its_parameters() {
+    let files = served(MONGODB);
+    let calculation = set(&files);
+    let Engine::Mongodb(pipeline) = &calculation.engine else { panic!("{calculation:?}") };
+    assert_eq!(pipeline.parameters, ["period_start"]);
+    assert_eq!((pipeline.collection.as_str(), pipeline.pipeline.as_str()), ("usage", PIPELINE));
+    assert!(attachments(&files).contains(&"cloud/legacy.pipeline.json".into()));
+}
+
+#[test]
+fn a_server_whose_variable_is_not_set_is_replaced_by_the_embedded_form() {
+    let files = served(&format!("{POSTGRES}\n{EMBEDDED}"));
+    assert_eq!(told(&files), "");
+    let project = read(&files).project.unwrap();
+    let legacy = &project.pipelines[0].legacy;
+    assert_eq!(legacy.models().len(), 1);
+    let note = "the legacy side was calculated in its embedded form, not by its postgres: the variable \
+                `CORE_PASSWORD` is not set";
+    assert_eq!(legacy.note.as_deref(), Some(note));
+    assert!(!project.settings.source.contains_key("core"));
+    assert!(matches!(set(&files).engine, Engine::Postgres(_)));
+}
+
+#[test]
+fn a_server_that_is_needed_needs_its_variable() {
+    insta::assert_snapshot!("calculation_without_its_variable", told(&served(MONGODB)));
+    let mut files = served(LEGACY);
+    replace(&mut files, MAPPING_FILE, "source = \"dump\"", "source = \"docs\"");
+    insta::assert_snapshot!("input_without_its_variable", told(&files));
+}
+
+/// One replacement in a file of a project with this server on its legacy side gives exactly these diagnostics.
+macro_rules! served_mistakes {
+    ($($name:ident: $legacy:expr, $file:expr, $from:expr => $to:expr, $codes:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            let mut files = served(&format!("{}\n{EMBEDDED}", $legacy));
+            replace(&mut files, $file, $from, $to);
+            let loaded = read(&files);
+            let found: Vec<&str> = loaded.diagnostics.iter().map(|d| d.code).collect();
+            assert_eq!(found, $codes, "{}", told(&files));
+            insta::assert_snapshot!(told(&files));
+        }
+    )+};
+}
+
+served_mistakes! {
+    query_is_not_there: POSTGRES, MAPPING_FILE, "legacy.pg.sql" => "legacy.pgsql", ["missing-file"];
+    query_with_an_unknown_parameter: POSTGRES, "cloud/legacy.pg.sql", "$customer" => "$custmer", ["unknown-parameter"];
+    query_without_an_end: POSTGRES, "cloud/legacy.pg.sql", "'$b'" => "'$b", ["sql-syntax"];
+    query_of_an_unknown_source: POSTGRES, MAPPING_FILE, "source = \"core\"" => "source = \"cor\"", ["unknown-source"];
+    pipeline_that_is_no_json: MONGODB, "cloud/legacy.pipeline.json", "5}]" => "5]", ["json-syntax"];
+    pipeline_that_is_no_list: MONGODB, "cloud/legacy.pipeline.json", PIPELINE => "{\"$match\": {}}", ["json-syntax"];
+    pipeline_with_an_unknown_parameter: MONGODB, "cloud/legacy.pipeline.json", "period_start" => "period_strat",
+        ["unknown-parameter"];
+}
+
 /// One replacement in a project with the given new side gives exactly these diagnostics.
 macro_rules! mistakes {
     ($($name:ident: $new:expr, $from:expr => $to:expr, $codes:expr;)+) => {$(

@@ -37,6 +37,8 @@ mistakes! {
     unsupported_version: MAPPING_FILE, "version = 1" => "version = 2", ["unsupported-version"];
     unsupported_engine: MAPPING_FILE, "engine = \"sql\"\nmodels = [\"legacy.sql\"]" =>
         "engine = \"spark\"\nmodels = [\"legacy.sql\"]", ["unknown-word"];
+    slip_in_the_key_that_tells_the_engine: MAPPING_FILE, "engine = \"sql\"\nmodels = [\"legacy" =>
+        "engin = \"sql\"\nmodels = [\"legacy", ["missing-key", "unknown-key"];
     key_of_another_engine: MAPPING_FILE, "models = [\"legacy.sql\"]" =>
         "models = [\"legacy.sql\"]\ncommand = [\"python3\"]", ["unknown-key"];
     missing_file: MAPPING_FILE, "new/20_gold.sql" => "new/20_glod.sql", ["missing-file"];

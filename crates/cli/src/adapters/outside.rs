@@ -1,15 +1,22 @@
-//! Calculations outside of the query engine: external jobs.
+//! Calculations outside of the query engine: external jobs, and those of servers.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use async_trait::async_trait;
 use dualrun_engine::{OutsideCalculator, OutsideRequest};
-use dualrun_mapping::plan::{Calculation, Engine, Project, ResultFormat};
+use dualrun_mapping::{
+    plan::{Calculation, Engine, Project, ResultFormat},
+    settings::SourceSettings,
+};
 use dualrun_sources::{
     Format, InputTable, SourceError,
     command::{Job, find_program, run, variables},
 };
 
+use super::servers;
 use crate::secrets;
 
 /// Takes the embedded form of calculations whose program is not there, and notes it with their results.
@@ -25,17 +32,36 @@ pub(super) fn choose_forms(project: &mut Project, root: &Path) {
     project.use_embedded_where(&why);
 }
 
-/// Runs external jobs in the folders of their pipelines.
-pub(super) struct Programs {
+/// Runs external jobs in the folders of their pipelines, and calculations of servers on them.
+pub(super) struct ProgramsAndServers {
     pub(super) root: PathBuf,
+    pub(super) sources: BTreeMap<String, SourceSettings>,
+}
+
+impl ProgramsAndServers {
+    fn source(&self, name: &str) -> Result<&SourceSettings, SourceError> {
+        // The plan was checked: a calculation names a declared source.
+        self.sources.get(name).ok_or_else(|| SourceError::Config(format!("there is no source {name:?}")))
+    }
 }
 
 #[async_trait]
-impl OutsideCalculator for Programs {
+impl OutsideCalculator for ProgramsAndServers {
     async fn calculate(&self, request: &OutsideRequest<'_>) -> Result<InputTable, SourceError> {
-        let Engine::Command(command) = request.engine else {
-            let name = request.engine.as_str();
-            return Err(SourceError::Config(format!("the engine {name} is not run by a program")));
+        let command = match request.engine {
+            Engine::Command(command) => command,
+            Engine::Postgres(query) => {
+                return servers::postgres(self.source(&query.source)?, &self.root, query, request).await;
+            }
+            Engine::Mongodb(pipeline) => {
+                return servers::mongodb(self.source(&pipeline.source)?, &self.root, pipeline, request).await;
+            }
+            Engine::Sql(_) | Engine::Relation(_) => {
+                let name = request.engine.as_str();
+                return Err(SourceError::Config(format!(
+                    "the engine {name} needs neither program nor server"
+                )));
+            }
         };
         let absolute = |path: &Path| {
             std::path::absolute(path).map_err(|e| SourceError::Config(format!("{}: {e}", path.display())))

@@ -100,6 +100,8 @@ pub(crate) fn attachments(files: &ProjectFiles) -> Vec<PathBuf> {
                 let list = tree.get(side).and_then(|c| c.get(key)).map(Node::list).unwrap_or_default();
                 list.iter().filter_map(Node::text).map(str::to_owned).collect()
             };
+            let pipeline = tree.get(side).and_then(|c| c.get("pipeline")).and_then(Node::text);
+            found.extend(pipeline.and_then(|name| argument_file(folder, name)));
             found.extend(texts("command").iter().filter_map(|argument| argument_file(folder, argument)));
             let further = texts("files").into_iter().map(|name| normal(&folder.join(name)));
             found.extend(further.filter(|path| !path.starts_with("..") && path.is_relative()));
@@ -140,7 +142,13 @@ fn contents(files: &ProjectFiles, path: &FilePath) -> BTreeMap<String, String> {
     within.map(|(name, text)| (name.display().to_string(), hash::of_text(text))).collect()
 }
 
-fn missing(document: &mut Document<'_>, files: &ProjectFiles, folder: &FilePath, at: &Path, name: &str) {
+pub(super) fn missing(
+    document: &mut Document<'_>,
+    files: &ProjectFiles,
+    folder: &FilePath,
+    at: &Path,
+    name: &str,
+) {
     let known: Vec<String> = files
         .files
         .keys()

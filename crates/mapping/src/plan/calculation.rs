@@ -31,7 +31,7 @@ impl Calculation {
     pub fn models(&self) -> &[Model] {
         match &self.engine {
             Engine::Sql(models) => models,
-            Engine::Command(_) | Engine::Relation(_) => &[],
+            _ => &[],
         }
     }
 
@@ -54,6 +54,10 @@ pub enum Engine {
     Command(Command),
     /// Results that already stand somewhere.
     Relation(Relation),
+    /// SQL on a server of PostgreSQL.
+    Postgres(ServerQuery),
+    /// An aggregation pipeline on a server of MongoDB.
+    Mongodb(ServerPipeline),
 }
 
 impl Engine {
@@ -63,6 +67,18 @@ impl Engine {
             Self::Sql(_) => "sql",
             Self::Command(_) => "command",
             Self::Relation(_) => "relation",
+            Self::Postgres(_) => "postgres",
+            Self::Mongodb(_) => "mongodb",
+        }
+    }
+
+    /// The source that it needs beside the inputs of its side.
+    pub fn source(&self) -> Option<&str> {
+        match self {
+            Self::Sql(_) | Self::Command(_) => None,
+            Self::Relation(relation) => Some(&relation.place.source),
+            Self::Postgres(query) => Some(&query.source),
+            Self::Mongodb(pipeline) => Some(&pipeline.source),
         }
     }
 }
@@ -142,5 +158,35 @@ pub struct Relation {
     /// Where.
     pub place: InputRef,
     /// How its fields are read.
+    pub shape: Shape,
+}
+
+/// SQL that runs on a server of PostgreSQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerQuery {
+    /// The source, by its name in `dualrun.toml`.
+    pub source: String,
+    /// The file, relative to the project.
+    pub file: PathBuf,
+    /// Its text, with `$1`, `$2`, … in the place of its parameters.
+    pub sql: String,
+    /// What is bound to `$1`, `$2`, …: the names of parameters.
+    pub parameters: Vec<String>,
+}
+
+/// An aggregation pipeline that runs on a server of MongoDB.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServerPipeline {
+    /// The source, by its name in `dualrun.toml`.
+    pub source: String,
+    /// The collection that it starts from.
+    pub collection: String,
+    /// The file, relative to the project.
+    pub file: PathBuf,
+    /// Its text: a list of stages in Extended JSON, parameters as `{"$param": "name"}`.
+    pub pipeline: String,
+    /// The names of the parameters in it.
+    pub parameters: Vec<String>,
+    /// How the fields of its documents are read.
     pub shape: Shape,
 }
