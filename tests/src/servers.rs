@@ -63,19 +63,22 @@ impl Postgres {
     /// # Panics
     /// The server refuses.
     pub fn run(&self, sql: &str) {
+        if let Err(error) = self.attempt(sql) {
+            panic!("{sql}: {error}: {:?}", error.as_db_error());
+        }
+    }
+
+    fn attempt(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         let sql = sql.replace('$', &self.schema);
         let url = format!("{}?sslmode=disable", self.url);
         self.runtime.block_on(async {
-            let (client, connection) = tokio_postgres::connect(&url, NoTls)
-                .await
-                .unwrap_or_else(|error| panic!("PostgreSQL: {error}"));
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
             let connection = tokio::spawn(connection);
-            if let Err(error) = client.batch_execute(&sql).await {
-                panic!("{sql}: {:?}", error.as_db_error());
-            }
+            let done = client.batch_execute(&sql).await;
             drop(client);
             let _ = connection.await;
-        });
+            done
+        })
     }
 
     /// The URL with another login, where one is given.
@@ -99,9 +102,8 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            self.run("DROP SCHEMA $ CASCADE");
-        }
+        // A test that has failed says why; what it made goes all the same.
+        let _ = self.attempt("DROP SCHEMA $ CASCADE");
     }
 }
 

@@ -267,6 +267,29 @@ fn the_encryption_of_a_server_is_looked_at() {
 }
 
 #[test]
+fn the_certificate_of_postgresql_is_verified_unless_told_otherwise() {
+    let Some(certificates) = variable("DUALRUN_TEST_TLS") else { return };
+    let Some(server) = Postgres::open("doctor_tls") else { return };
+    server.run("CREATE TABLE $.meters (id text, day date)");
+    let url = server.url(None).replace("?sslmode=disable", "");
+    let looked = |more: &str| {
+        let source = format!("[source.legacy]\nkind = \"postgres\"\nurl = \"{url}\"\n{more}\n");
+        let live = project(&source, &format!("table = \"{}.meters\"", server.schema));
+        let (ran, report) = doctor(&live);
+        let all = format!("{}{}", ran.stdout, ran.stderr);
+        assert!(!all.contains(server.login().1), "{all}");
+        (ran.code, report)
+    };
+    let (code, report) = looked(&format!("ca_file = \"{certificates}/ca.pem\""));
+    assert_eq!((code, check(&report, "TLS")), (Some(0), ["ok", "encrypted", ""]), "{report:#}");
+    let (code, report) = looked("");
+    assert_eq!((code, check(&report, "reachable")[0]), (Some(3), "error"));
+    assert!(check(&report, "reachable")[1].contains("unknown authority"), "{report:#}");
+    let (code, report) = looked("tls = \"disable\"");
+    assert_eq!((code, check(&report, "TLS")[1]), (Some(0), "not encrypted, and on this machine"));
+}
+
+#[test]
 fn an_object_store_is_written_to_and_left_as_it_was() {
     let Some(url) = variable("DUALRUN_TEST_S3_URL") else { return };
     let rest = url.split_once("://").unwrap().1;

@@ -40,9 +40,16 @@ fn a_header_alone_compares_with_any_rows() {
 #[test]
 fn errors_do_not_repeat_credentials() {
     let folder = tempfile::tempdir().unwrap();
-    for relation in ["postgres://u:hush@host/db#t", "s3://KEY:hush@b/x", "s3://KEY:hu/sh@b/x.csv"] {
+    std::fs::write(folder.path().join("new.csv"), "id,v\n1,1\n").unwrap();
+    for (relation, expected) in [
+        ("ftp://u:hush@host/db#t", 2),
+        ("s3://KEY:hush@b/x", 2),
+        ("s3://KEY:hu/sh@b/x.csv", 2),
+        ("postgres://u:hush@127.0.0.1:1/db#t", 3),
+        ("mongodb://u:hush@127.0.0.1:1/db?serverSelectionTimeoutMS=500#t", 3),
+    ] {
         let (code, said) = diff(folder.path(), relation, "new.csv");
-        assert_eq!(code, Some(2), "{said}");
+        assert_eq!(code, Some(expected), "{said}");
         assert!(said.contains("://***@") && !said.contains("hush") && !said.contains("hu/sh"), "{said}");
     }
 }

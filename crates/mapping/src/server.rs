@@ -68,8 +68,8 @@ impl From<Span> for String {
     fn from(span: Span) -> String {
         let millis = span.0.as_millis();
         match millis {
-            _ if millis % 60_000 == 0 => format!("{}min", millis / 60_000),
-            _ if millis % 1000 == 0 => format!("{}s", millis / 1000),
+            _ if millis.is_multiple_of(60_000) => format!("{}min", millis / 60_000),
+            _ if millis.is_multiple_of(1000) => format!("{}s", millis / 1000),
             _ => format!("{millis}ms"),
         }
     }
