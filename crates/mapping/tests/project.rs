@@ -15,7 +15,8 @@ fn a_good_project_loads_without_a_word() {
     let project = read(&files).project.unwrap();
     let pipeline = &project.pipelines[0];
     assert_eq!(pipeline.file, Path::new(MAPPING_FILE));
-    let names = |side| pipeline.calculation(side).models().iter().map(|m| m.name.as_str()).collect::<Vec<_>>();
+    let names =
+        |side| pipeline.calculation(side).models().iter().map(|m| m.name.as_str()).collect::<Vec<_>>();
     assert_eq!((names(Side::Legacy), names(Side::New)), (vec!["legacy"], vec!["silver", "gold"]));
     assert_eq!(pipeline.new.models()[0].reads, ["usage", "grid"]);
     assert_eq!(pipeline.new.models()[1].parameters, ["period_first_day"]);
