@@ -124,8 +124,7 @@ pub(crate) async fn answer(
     }
     let declared = reviews::declared(context, pipeline, changes, request.as_of).await?;
     let moved = surroundings::moved_this_month(context, pipeline, request.period).await?;
-    let now =
-        content(context, pipeline, request, &fence.fingerprints, changes, &versions, &declared, &moved);
+    let now = content(context, pipeline, request, &fence.fingerprints, changes, &versions, &declared, &moved);
     if now.is_none() || now != earlier.known.content || !can_stand(&earlier.run.report) {
         return Ok(None);
     }
@@ -159,9 +158,8 @@ pub(crate) fn content(
         return None;
     }
     // Nobody knows what a server answers before it is asked.
-    let asks_a_server = |side| {
-        matches!(pipeline.calculation(side).engine, Engine::Postgres(_) | Engine::Mongodb(_))
-    };
+    let asks_a_server =
+        |side| matches!(pipeline.calculation(side).engine, Engine::Postgres(_) | Engine::Mongodb(_));
     if Side::BOTH.into_iter().any(asks_a_server) {
         return None;
     }

@@ -149,7 +149,7 @@ const PIPELINE: &str =
 fn served(legacy: &str) -> ProjectFiles {
     let mut files = with(MAPPING_FILE, LEGACY, legacy);
     let servers = "[source.core]\nkind = \"postgres\"\nurl = \"postgres://u:${CORE_PASSWORD}@h/core\"\n\n\
-                   [source.docs]\nkind = \"mongodb\"\nurl = \"${DOCS_URL}\"\n\n[source.dump]";
+                   [source.docs]\nkind = \"mongodb\"\nurl = \"mongodb://u:${DOCS_URL}@h/docs\"\n\n[source.dump]";
     replace(&mut files, "dualrun.toml", "[source.dump]", servers);
     add(&mut files, "cloud/legacy.pg.sql", QUERY);
     add(&mut files, "cloud/legacy.pipeline.json", PIPELINE);
