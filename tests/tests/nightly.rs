@@ -51,6 +51,37 @@ fn a_clean_night_agrees_and_is_not_run_twice() {
 }
 
 #[test]
+fn a_night_stands_on_an_earlier_one_where_no_file_changed() {
+    let project = Project::approved();
+    // A file younger than two seconds could change once more and look the same.
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    project.night(&[]).0.exits(0);
+    let later = |as_of: &str| {
+        let ran = project.dualrun(&["nightly", "--period", PERIOD, "--as-of", as_of, "--format", "json"]);
+        let night = ran.exits(0).json();
+        let changed = night["runs"].as_array().unwrap().iter().filter(|run| run["unchanged"] == false);
+        let changed: Vec<String> = changed.map(|run| run["pipeline"].as_str().unwrap().to_owned()).collect();
+        (night["unchanged"].as_u64().unwrap(), changed)
+    };
+    assert_eq!(later("2025-03-12"), (9, vec!["cloud-cost".to_owned()]));
+    // The same bytes in a new file.
+    let file = "data/lake/bronze/cloudUsage.aws/day=2025-03-10/part-3.parquet";
+    let bytes = std::fs::read(project.path().join(file)).unwrap();
+    project.write(file, bytes);
+    assert_eq!(later("2025-03-13"), (8, vec!["aws-compute".to_owned(), "cloud-cost".to_owned()]));
+    assert_eq!(state::runs(project.path()).len(), 27);
+    assert_eq!(state::check_evidence(project.path()).len(), 0);
+    project
+        .dualrun(&["nightly", "--period", PERIOD, "--as-of", "2025-03-14", "-p", "gcp-memory"])
+        .exits(0)
+        .says("nothing changed since an earlier night in 1 of 1 run: its verdicts stand");
+    project
+        .dualrun(&["run", "-p", "device-use", "--period", PERIOD, "--as-of", "2025-03-14"])
+        .exits(0)
+        .says("note: nothing changed since the night of 2025-03-11");
+}
+
+#[test]
 fn quiet_json_leaves_standard_error_empty() {
     let project = Project::approved();
     let (ran, night) = project.night(&["-p", "gcp-memory", "--format", "json", "--quiet"]);
