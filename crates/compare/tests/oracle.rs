@@ -18,6 +18,9 @@ use support::{Found, Setup, Split, array, table};
 /// customer, key, measure, attribute.
 type Row = (u8, Option<i64>, Option<f64>, Option<u8>);
 
+/// Customer, the measure of both sides, the attribute, whether the new side has it too.
+type Both = (u8, Option<f64>, Option<f64>, Option<u8>, bool);
+
 /// Rows by key.
 type Keyed = HashMap<(u8, Option<i64>), Vec<Row>>;
 
@@ -353,7 +356,7 @@ proptest! {
         rows in prop::collection::vec((0u8..3, value(), value(), prop::option::of(0u8..2), any::<bool>()), 100..400),
         without in any::<bool>(),
     ) {
-        let of = |pick: fn(&(u8, Option<f64>, Option<f64>, Option<u8>, bool)) -> (Option<f64>, Option<u8>)| {
+        let of = |pick: fn(&Both) -> (Option<f64>, Option<u8>)| {
             let keyed = rows.iter().enumerate();
             let table = keyed.map(|(k, row)| {
                 let (v, t) = pick(row);
