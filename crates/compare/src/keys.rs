@@ -80,7 +80,7 @@ impl Keys {
 
     /// How many rows from `at` on have strictly ascending keys, at most `limit`, at least one.
     pub(crate) fn ascending_stretch(&self, at: usize, limit: usize) -> usize {
-        self.ascending(0, at, limit.min(self.rows - at))
+        self.ascending(0, at, limit.min(self.rows - at), &mut Pairs::default())
     }
 
     /// The order of two rows.
@@ -109,15 +109,15 @@ impl Keys {
     }
 
     /// As [`Self::ascending_stretch`], by the columns from `column` on; those before are equal in all these rows.
-    fn ascending(&self, column: usize, at: usize, length: usize) -> usize {
+    fn ascending(&self, column: usize, at: usize, length: usize, known: &mut Pairs) -> usize {
         let values = &self.columns[column];
         if column + 1 == self.columns.len() {
-            return values.ascending(at, length);
+            return values.ascending(at, length, known);
         }
         let mut done = 0;
         while done + 1 < length {
             let tied = values.tied(at + done, length - done);
-            let ascending = if tied > 1 { self.ascending(column + 1, at + done, tied) } else { 1 };
+            let ascending = if tied > 1 { self.ascending(column + 1, at + done, tied, known) } else { 1 };
             if ascending < tied {
                 return done + ascending;
             }
@@ -237,7 +237,7 @@ impl KeyColumn {
     }
 
     /// How many rows from `at` on have strictly ascending values.
-    fn ascending(&self, at: usize, length: usize) -> usize {
+    fn ascending(&self, at: usize, length: usize, known: &mut Pairs) -> usize {
         let rising = |less: &dyn Fn(usize) -> bool| (1..length).find(|i| !less(at + i - 1)).unwrap_or(length);
         if self.nulls().is_none() {
             match self {
@@ -255,7 +255,8 @@ impl KeyColumn {
                     }
                     return length;
                 }
-                _ => {}
+                Self::Text(a, false) => return rising_texts(a, at, length, known),
+                Self::Bytes(..) => {}
             }
         }
         rising(&|i| self.compare(i, self, i + 1) == Ordering::Less)
@@ -285,8 +286,7 @@ fn rising_values<T: PartialOrd>(values: &[T]) -> usize {
 
 fn same_texts(a: &StringViewArray, at: usize, b: &StringViewArray, other_at: usize, length: usize) -> usize {
     let (x, y) = (&a.views()[at..at + length], &b.views()[other_at..other_at + length]);
-    // Sorted rows repeat their texts, and a repeated text is mostly the same view.
-    let mut known = None;
+    let mut known = Pairs::default();
     for i in 0..length {
         let pair = (x[i], y[i]);
         // Length and first four characters.
@@ -297,18 +297,67 @@ fn same_texts(a: &StringViewArray, at: usize, b: &StringViewArray, other_at: usi
             if pair.0 != pair.1 {
                 return i;
             }
-        } else if known != Some(pair) {
+        } else if !known.holds(pair) {
             if a.value(at + i) != b.value(other_at + i) {
                 return i;
             }
-            known = Some(pair);
+            known.keep(pair);
         }
     }
     length
 }
 
+/// How many texts at the start of these rows ascend strictly.
+fn rising_texts(texts: &StringViewArray, at: usize, length: usize, known: &mut Pairs) -> usize {
+    let views = &texts.views()[at..at + length];
+    for i in 1..length {
+        let pair = (views[i - 1], views[i]);
+        let less = match first_four(pair.0).cmp(&first_four(pair.1)) {
+            Ordering::Equal => known.holds(pair) || texts.value(at + i - 1) < texts.value(at + i),
+            order => order.is_lt(),
+        };
+        if !less {
+            return i;
+        }
+        known.keep(pair);
+    }
+    length
+}
+
+/// Pairs of views of which something is known. Sorted rows repeat their texts: the services of a customer come again
+/// every day, and a text that comes again is mostly the same view.
+struct Pairs([(u128, u128); 256]);
+
+impl Default for Pairs {
+    /// No pair: there is no text of this length.
+    fn default() -> Self {
+        Self([(u128::MAX, u128::MAX); 256])
+    }
+}
+
+impl Pairs {
+    fn holds(&self, pair: (u128, u128)) -> bool {
+        self.0[Self::slot(pair)] == pair
+    }
+
+    fn keep(&mut self, pair: (u128, u128)) {
+        self.0[Self::slot(pair)] = pair;
+    }
+
+    /// By where the texts stand in their buffers.
+    fn slot((a, b): (u128, u128)) -> usize {
+        let mixed =
+            ((a >> 96) as u32).wrapping_mul(0x9e37_79b9) ^ ((b >> 96) as u32).wrapping_mul(0x85eb_ca6b);
+        (mixed >> 24) as usize
+    }
+}
+
+/// The first four characters of a view, ordered as the text.
+fn first_four(view: u128) -> u32 {
+    ((view >> 32) as u32).swap_bytes()
+}
+
 fn compare_texts(a: &StringViewArray, row: usize, b: &StringViewArray, other_row: usize) -> Ordering {
-    let first_four = |view: u128| ((view >> 32) as u32).swap_bytes();
     let (x, y) = (a.views()[row], b.views()[other_row]);
     match first_four(x).cmp(&first_four(y)) {
         Ordering::Equal => a.value(row).cmp(b.value(other_row)),
