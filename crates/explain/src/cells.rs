@@ -2,7 +2,9 @@
 
 mod reader;
 
-pub use reader::{CellReader, cells_from_differences};
+pub use reader::CellReader;
+#[cfg(test)]
+pub(crate) use reader::cells_from_differences;
 
 /// How many unexplained cells are looked at: signatures show in far fewer.
 pub const CAP: usize = 200_000;

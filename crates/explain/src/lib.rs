@@ -21,7 +21,7 @@ pub mod shapley;
 pub mod signatures;
 pub mod split;
 
-pub use cells::{CellReader, Cells, UnexplainedCell, cells_from_differences};
+pub use cells::{CellReader, Cells, UnexplainedCell};
 pub use context::{Context, FactorTable, FactorValue, Neighbour, RowValues, SegmentTotals};
 pub use error::ExplainError;
 pub use findings::findings;

@@ -45,8 +45,8 @@ fn document(file: &str, line: u64, value: Value) -> Result<RawDocumentBuf, Sourc
     }
 }
 
-/// Writes bare floats in their canonical form, `1.5` as `{"$numberDouble": "1.5"}`: `serde_json` as it is built here
-/// may read a float as its neighbour, and a difference in the last digit is a difference. Whole numbers beyond 64 bits
+/// Writes bare floats in their canonical form, `1.5` as `{"$numberDouble": "1.5"}`, so that no feature with which
+/// `serde_json` is built decides over their last digit: a difference there is a difference. Whole numbers beyond 64 bits
 /// become decimals, those beyond the digits of a decimal text. No line end is added.
 fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();

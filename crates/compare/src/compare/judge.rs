@@ -176,14 +176,15 @@ impl<'a> Judge<'a> {
             }
         };
         let verdict = decide(&parts, &mut ask);
-        let sides = ask(parts.legacy, parts.new);
+        // Documents are costly to compare, and only figures ask what the sides are to each other.
+        let sides = self.segments[column].figures.is_some().then(|| ask(parts.legacy, parts.new));
         if let Some(error) = failed {
             return Err(error);
         }
         let (l, n) = (places.cell(parts.legacy, column).number(), places.cell(parts.new, column).number());
         let is_stored = verdict > Verdict::WithinTolerance;
         let segment = &mut self.segments[column];
-        if let Some(figures) = &mut segment.figures {
+        if let (Some(figures), Some(sides)) = (&mut segment.figures, sides) {
             figures.corrected(l, n);
             figures.paired(l, n, sides);
             figures.gross.add_gap(l, n);

@@ -62,13 +62,7 @@ impl PartSum {
     pub(crate) fn add(&mut self, value: Num, negative: bool) {
         let signed = |v: f64| if negative { -v } else { v };
         match (self, value) {
-            (Self::Whole(sum), Num::Whole(v)) => {
-                if negative {
-                    sum.subtract(v);
-                } else {
-                    sum.add(v);
-                }
-            }
+            (Self::Whole(sum), Num::Whole(v)) => sum.add_signed(v, negative),
             (Self::Float(parts), Num::Float(v)) if v.is_finite() => parts.push(signed(v)),
             (Self::Float(parts), Num::Exact(nearest, rest)) if nearest.is_finite() => {
                 parts.push(signed(nearest));

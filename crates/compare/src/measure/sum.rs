@@ -59,13 +59,7 @@ impl Sum {
     pub(crate) fn add(&mut self, value: Num, negative: bool) {
         let signed = |v: f64| if negative { -v } else { v };
         match (self, value) {
-            (Self::Whole(sum), Num::Whole(v)) => {
-                if negative {
-                    sum.subtract(v);
-                } else {
-                    sum.add(v);
-                }
-            }
+            (Self::Whole(sum), Num::Whole(v)) => sum.add_signed(v, negative),
             (Self::Float(sum), Num::Float(v)) => sum.add(signed(v)),
             (Self::Float(sum), Num::Exact(nearest, rest)) => {
                 sum.add(signed(nearest));

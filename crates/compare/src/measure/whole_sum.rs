@@ -40,15 +40,19 @@ impl WholeSum {
         });
     }
 
+    /// Adds a value, or takes it away.
+    pub(crate) fn add_signed(&mut self, value: i256, negative: bool) {
+        if negative {
+            self.subtract(value);
+        } else {
+            self.add(value);
+        }
+    }
+
     /// Adds another sum, or takes it away.
     pub(crate) fn merge(&mut self, other: &Self, negative: bool) {
-        if negative {
-            self.subtract(other.low);
-            self.carry -= other.carry;
-        } else {
-            self.add(other.low);
-            self.carry += other.carry;
-        }
+        self.add_signed(other.low, negative);
+        self.carry += if negative { -other.carry } else { other.carry };
     }
 
     pub(crate) fn is_zero(&self) -> bool {

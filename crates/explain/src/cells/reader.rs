@@ -25,7 +25,8 @@ const UNEXPLAINED: &str = "unexplained";
 ///
 /// # Errors
 /// A column that is missing or has a type that cannot be read.
-pub fn cells_from_differences(
+#[cfg(test)]
+pub(crate) fn cells_from_differences(
     batches: &[RecordBatch],
     key: &[String],
     customer: Option<&str>,
