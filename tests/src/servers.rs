@@ -22,14 +22,17 @@ pub struct Mongo {
     pub database: String,
 }
 
-/// The URL of a server. Without one the test says so and passes; in CI it fails.
+/// The value of a variable that names a test server. Without one the test says so and passes; in CI it fails.
+///
+/// # Panics
+/// In CI, without a value.
 #[expect(clippy::print_stderr, reason = "a test that is skipped says so loudly")]
-fn url(variable: &str) -> Option<String> {
-    match std::env::var(variable) {
-        Ok(url) if !url.is_empty() => Some(url),
-        _ if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("{variable} is not set"),
+pub fn variable(name: &str) -> Option<String> {
+    match std::env::var(name) {
+        Ok(value) if !value.is_empty() => Some(value),
+        _ if std::env::var("CI").is_ok_and(|ci| ci == "true") => panic!("{name} is not set"),
         _ => {
-            eprintln!("SKIPPED: {variable} is not set; `scripts/services env` tells it");
+            eprintln!("SKIPPED: {name} is not set; `scripts/services env` tells it");
             None
         }
     }
@@ -53,7 +56,7 @@ impl Postgres {
     /// # Panics
     /// The server refuses, or there is none and `CI` is true.
     pub fn open(name: &str) -> Option<Self> {
-        let url = url("DUALRUN_TEST_POSTGRES_URL")?.split('?').next().unwrap_or_default().to_owned();
+        let url = variable("DUALRUN_TEST_POSTGRES_URL")?.split('?').next().unwrap_or_default().to_owned();
         let this = Self { runtime: runtime(), url, schema: format!("e2e_{name}_{}", std::process::id()) };
         this.run(&format!("DROP SCHEMA IF EXISTS {0} CASCADE; CREATE SCHEMA {0}", this.schema));
         Some(this)
@@ -114,7 +117,7 @@ impl Mongo {
     /// # Panics
     /// The server refuses, or there is none and `CI` is true.
     pub fn open(name: &str) -> Option<Self> {
-        let url = url("DUALRUN_TEST_MONGODB_URL")?;
+        let url = variable("DUALRUN_TEST_MONGODB_URL")?;
         let runtime = runtime();
         let client =
             runtime.block_on(Client::with_uri_str(&url)).unwrap_or_else(|error| panic!("MongoDB: {error}"));

@@ -1,10 +1,9 @@
 //! `dualrun doctor`: with files only, and with real servers.
 
-#![allow(clippy::print_stderr, reason = "a test that is skipped says so loudly")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bson::doc;
-use dualrun_e2e::servers::{Mongo, Postgres};
+use dualrun_e2e::servers::{Mongo, Postgres, variable};
 use dualrun_testkit::{Project, Ran, dualrun, filters};
 use serde_json::Value;
 
@@ -221,16 +220,6 @@ fn rights_and_indexes_of_mongodb() {
     for text in [&ran.stdout, &ran.stderr, &text.stdout, &text.stderr] {
         assert!(!text.contains(server.login().1), "{text}");
     }
-}
-
-/// The value of a variable of the test servers. Without one the test says so and passes; in CI it fails.
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-    if value.is_none() {
-        assert!(!std::env::var("CI").is_ok_and(|ci| ci == "true"), "{name} is not set");
-        eprintln!("SKIPPED: {name} is not set; `scripts/services env` tells it");
-    }
-    value
 }
 
 #[test]
