@@ -14,6 +14,7 @@ use arrow::{
 use crate::{
     canonical::Encoder,
     cast::strict,
+    coded::{Coded, Last, Source, is_coded},
     error::CompareError,
     keys::Keys,
     measure::{Num, Numbers},
@@ -29,8 +30,8 @@ use crate::{
 pub(crate) struct Block {
     pub(crate) rows: usize,
     pub(crate) keys: Keys,
-    /// The key columns in key order, texts as views.
-    pub(crate) key_columns: Vec<ArrayRef>,
+    /// The key columns in key order.
+    pub(crate) key_columns: Vec<Source>,
     /// Where rows are ordered by it, the order value of each.
     order: Option<ScalarBuffer<i64>>,
     customer: Option<Customer>,
@@ -40,14 +41,27 @@ pub(crate) struct Block {
 #[derive(Debug)]
 enum Customer {
     Text(StringViewArray),
+    Coded(Coded),
     Other(ArrayRef),
+}
+
+/// The dictionaries that the columns of a relation had in the batch before, by their position in the common schema.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionaries(Vec<Last>);
+
+impl Dictionaries {
+    fn of(&mut self, position: usize) -> &mut Last {
+        if self.0.len() <= position {
+            self.0.resize_with(position + 1, Last::default);
+        }
+        &mut self.0[position]
+    }
 }
 
 /// A compared column.
 #[derive(Debug)]
 pub(crate) struct Column {
-    /// Texts as views, other types as in the common schema.
-    pub(crate) array: ArrayRef,
+    pub(crate) source: Source,
     pub(crate) values: Values,
 }
 
@@ -61,6 +75,7 @@ pub(crate) enum Values {
 #[derive(Debug)]
 pub(crate) enum Attribute {
     Text(StringViewArray),
+    Coded(Coded),
     Boolean(BooleanArray),
     /// Integers, days and instants of one unit.
     Whole(Int64Array),
@@ -75,47 +90,57 @@ impl Block {
         batch: &RecordBatch,
         common: &Common,
         order: Order,
+        dictionaries: &mut Dictionaries,
     ) -> Result<Self, CompareError> {
-        let column = |name: &str| -> Result<ArrayRef, CompareError> {
+        let mut column = |name: &str| -> Result<Source, CompareError> {
             let missing = || CompareError::MissingColumn { side: None, column: name.to_owned() };
-            let column = batch.column_by_name(name).ok_or_else(missing)?;
-            let expected = common.schema.field_with_name(name).map_err(|_| missing())?.data_type();
-            match (column.data_type(), expected) {
-                (DataType::Utf8View, DataType::Utf8) => Ok(Arc::clone(column)),
-                (DataType::Utf8, DataType::Utf8) => Ok(cast(column, &DataType::Utf8View)?),
-                (found, expected) if found == expected => Ok(Arc::clone(column)),
-                (found, expected) => Err(CompareError::SchemaMismatch {
-                    relation,
-                    column: name.to_owned(),
-                    found: found.clone(),
-                    expected: expected.clone(),
-                }),
-            }
+            let array = batch.column_by_name(name).ok_or_else(missing)?;
+            let position = common.schema.index_of(name).map_err(|_| missing())?;
+            let expected = common.schema.field(position).data_type();
+            let array = match (array.data_type(), expected) {
+                (DataType::Utf8, DataType::Utf8) => cast(array, &DataType::Utf8View)?,
+                (DataType::Utf8View, DataType::Utf8) => Arc::clone(array),
+                (found, DataType::Utf8) if is_coded(found) => Arc::clone(array),
+                (found, expected) if found == expected => Arc::clone(array),
+                (found, expected) => {
+                    return Err(CompareError::SchemaMismatch {
+                        relation,
+                        column: name.to_owned(),
+                        found: found.clone(),
+                        expected: expected.clone(),
+                    });
+                }
+            };
+            Ok(Source::new(array, dictionaries.of(position))?)
         };
         let spec = &common.spec;
-        let key_columns: Vec<ArrayRef> = spec.key.iter().map(|k| column(k)).collect::<Result<_, _>>()?;
+        let key_columns: Vec<Source> = spec.key.iter().map(|k| column(k)).collect::<Result<_, _>>()?;
         let columns = spec
             .columns
             .iter()
             .map(|declared| {
-                let array = column(&declared.name)?;
+                let source = column(&declared.name)?;
                 let values = match declared.kind {
                     CompareKind::Measure { .. } => {
-                        Values::Measure(Numbers::new(&array).ok_or_else(|| CompareError::NotNumeric {
-                            column: declared.name.clone(),
-                            found: array.data_type().clone(),
+                        Values::Measure(Numbers::new(&source.array).ok_or_else(|| {
+                            CompareError::NotNumeric {
+                                column: declared.name.clone(),
+                                found: source.array.data_type().clone(),
+                            }
                         })?)
                     }
-                    CompareKind::Attribute => Values::Attribute(Attribute::new(&array)?),
+                    CompareKind::Attribute => Values::Attribute(Attribute::new(&source)?),
                 };
-                Ok(Column { array, values })
+                Ok(Column { source, values })
             })
             .collect::<Result<_, CompareError>>()?;
-        let customer =
-            spec.customer.as_deref().map(column).transpose()?.map(|array| match array.as_string_view_opt() {
-                Some(views) => Customer::Text(views.clone()),
-                None => Customer::Other(array),
-            });
+        let customer = spec.customer.as_deref().map(&mut column).transpose()?.map(|source| {
+            match (source.coded, source.array.as_string_view_opt()) {
+                (Some(coded), _) => Customer::Coded(coded),
+                (None, Some(views)) => Customer::Text(views.clone()),
+                (None, None) => Customer::Other(source.array),
+            }
+        });
         let order = match order {
             Order::Key => None,
             Order::Hash => Some(order_column(batch)?),
@@ -135,6 +160,7 @@ impl Block {
         match &self.customer {
             None => Ok(None),
             Some(Customer::Text(views)) => Ok(views.is_valid(row).then(|| views.value(row).into())),
+            Some(Customer::Coded(coded)) => Ok((!coded.is_null(row)).then(|| coded.value(row).into())),
             Some(Customer::Other(array)) => Ok(value_text(array, row)?.map(Into::into)),
         }
     }
@@ -157,6 +183,13 @@ impl Block {
                 // Sorted rows: when the last has the customer of the first, so have those between, most of the time;
                 // rows are looked at one by one all the same, because a customer need not lead the key.
                 Ok((1..limit).find(|i| !same(at + i)).unwrap_or(limit))
+            }
+            Some(Customer::Coded(coded)) if coded.nulls().is_none() => {
+                Ok(1 + coded.repeated(at, limit.max(1) - 1))
+            }
+            Some(Customer::Coded(coded)) => {
+                let name = |row: usize| (!coded.is_null(row)).then(|| coded.value(row));
+                Ok((1..limit).find(|i| name(at + i) != name(at)).unwrap_or(limit))
             }
             Some(Customer::Other(array)) => {
                 let first = value_text(array, at)?;
@@ -232,7 +265,11 @@ fn order_column(batch: &RecordBatch) -> Result<Int64Array, CompareError> {
 }
 
 impl Attribute {
-    fn new(array: &ArrayRef) -> Result<Self, ArrowError> {
+    fn new(source: &Source) -> Result<Self, ArrowError> {
+        let array = &source.array;
+        if let Some(coded) = &source.coded {
+            return Ok(Self::Coded(coded.clone()));
+        }
         Ok(match array.data_type() {
             DataType::Utf8View => Self::Text(array.as_string_view().clone()),
             DataType::Boolean => Self::Boolean(array.as_boolean().clone()),
@@ -250,6 +287,7 @@ impl Attribute {
     fn is_null(&self, row: usize) -> bool {
         match self {
             Self::Text(a) => a.is_null(row),
+            Self::Coded(a) => a.is_null(row),
             Self::Boolean(a) => a.is_null(row),
             Self::Whole(a) => a.is_null(row),
             Self::Canonical(a) => a.is_null(row),
@@ -261,6 +299,9 @@ impl Attribute {
             (Self::Text(a), Self::Text(b)) if a.null_count() + b.null_count() == 0 => {
                 let (x, y) = (&a.views()[at..at + length], &b.views()[other_at..other_at + length]);
                 x == y && x.iter().fold(true, |inline, view| inline & (*view as u32 <= 12))
+            }
+            (Self::Coded(a), Self::Coded(b)) if a.nulls().is_none() && b.nulls().is_none() => {
+                a.same_stretch(at, b, other_at, length) == length
             }
             (Self::Whole(a), Self::Whole(b)) if a.null_count() + b.null_count() == 0 => {
                 a.values()[at..at + length] == b.values()[other_at..other_at + length]
@@ -281,6 +322,9 @@ pub(crate) fn attributes_equal(
     }
     Ok(match (legacy, new) {
         (Attribute::Text(a), Attribute::Text(b)) => a.value(l) == b.value(n),
+        (Attribute::Coded(a), Attribute::Coded(b)) => a.value(l) == b.value(n),
+        (Attribute::Coded(a), Attribute::Text(b)) => a.value(l) == b.value(n),
+        (Attribute::Text(a), Attribute::Coded(b)) => a.value(l) == b.value(n),
         (Attribute::Boolean(a), Attribute::Boolean(b)) => a.value(l) == b.value(n),
         (Attribute::Whole(a), Attribute::Whole(b)) => a.value(l) == b.value(n),
         (Attribute::Canonical(a), Attribute::Canonical(b)) => {

@@ -13,7 +13,7 @@ use arrow::{
 };
 use dualrun_core::Verdict;
 
-use crate::{block::Block, error::CompareError, schema::Common, spec::Parts};
+use crate::{block::Block, coded::Source, error::CompareError, schema::Common, spec::Parts};
 
 pub(crate) use stretch::{MANY, StretchRows};
 
@@ -282,7 +282,7 @@ impl<'a> Writer<'a> {
                 .map(|(row, cell)| if cell.is_some() { row.places[relation] } else { (0, 0) })
                 .collect();
             let to = fields[relation + 2].data_type();
-            columns.push(self.gather(|block| &block.columns[column].array, &places, to)?);
+            columns.push(self.gather(|block| &block.columns[column].source, &places, to)?);
         }
         let present: NullBuffer = cells.iter().map(Option::is_some).collect();
         Ok(Arc::new(StructArray::try_new(fields.clone(), columns, Some(present))?))
@@ -310,15 +310,20 @@ impl<'a> Writer<'a> {
     /// The values at these places; null at place 0.
     fn gather<'b>(
         &'b self,
-        of: impl Fn(&'b Block) -> &'b ArrayRef,
+        of: impl Fn(&'b Block) -> &'b Source,
         places: &[(usize, usize)],
         to: &DataType,
     ) -> Result<ArrayRef, CompareError> {
-        let from = self.blocks.first().map_or(&DataType::Null, |block| of(block).data_type());
-        let none = new_null_array(from, 1);
-        let mut sources: Vec<&dyn Array> = vec![none.as_ref()];
-        sources.extend(self.blocks.iter().map(|block| of(block).as_ref()));
-        let values = interleave(&sources, places)?;
+        let (arrays, rows): (Vec<&dyn Array>, Vec<_>) =
+            self.blocks.iter().map(|block| of(block).shared()).unzip();
+        let none = new_null_array(arrays.first().map_or(&DataType::Null, |array| array.data_type()), 1);
+        let sources: Vec<&dyn Array> = std::iter::once(none.as_ref()).chain(arrays).collect();
+        let place = |(block, row): &(usize, usize)| {
+            let within = block.checked_sub(1).and_then(|b| rows[b](*row));
+            within.map_or((0, 0), |row| (*block, row))
+        };
+        let places: Vec<_> = places.iter().map(place).collect();
+        let values = interleave(&sources, &places)?;
         Ok(if values.data_type() == to { values } else { cast(&values, to)? })
     }
 }

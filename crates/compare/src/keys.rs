@@ -13,11 +13,10 @@ use arrow::{
     row::{RowConverter, Rows, SortField},
 };
 
+use crate::coded::{Coded, Source, same_values};
+
 /// Texts up to this length stand in their view.
 const INLINE: u32 = 12;
-/// Values that are compared at once.
-const CHUNK: usize = 64;
-
 /// The key of each row of a batch. Nulls equal each other and come first.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -31,6 +30,8 @@ pub(crate) struct Keys {
 enum KeyColumn {
     /// The flag says whether every text stands in its view.
     Text(StringViewArray, bool),
+    /// Texts as codes of a dictionary.
+    Coded(Coded),
     /// Integers, and instants of one unit.
     Long(ScalarBuffer<i64>, Option<NullBuffer>),
     /// Days.
@@ -45,23 +46,27 @@ impl Keys {
     /// # Errors
     /// A type that cannot be ordered.
     pub(crate) fn new(arrays: &[ArrayRef], rows: usize) -> Result<Self, ArrowError> {
-        Self::ordered(None, arrays, rows)
+        let columns = arrays.iter().map(KeyColumn::new).collect::<Result<_, _>>()?;
+        Ok(Self { columns, before: 0, rows })
     }
 
-    /// As [`Self::new`], with an order value before the key.
+    /// As [`Self::new`], for columns that may be coded, with an order value before the key.
     ///
     /// # Errors
     /// As [`Self::new`].
     pub(crate) fn ordered(
         order: Option<&Int64Array>,
-        arrays: &[ArrayRef],
+        sources: &[Source],
         rows: usize,
     ) -> Result<Self, ArrowError> {
-        let mut columns = Vec::with_capacity(arrays.len() + 1);
+        let mut columns = Vec::with_capacity(sources.len() + 1);
         columns.extend(order.map(|values| KeyColumn::Long(values.values().clone(), None)));
         let before = columns.len();
-        for array in arrays {
-            columns.push(KeyColumn::new(array)?);
+        for source in sources {
+            columns.push(match &source.coded {
+                Some(coded) => KeyColumn::Coded(coded.clone()),
+                None => KeyColumn::new(&source.array)?,
+            });
         }
         Ok(Self { columns, before, rows })
     }
@@ -161,6 +166,7 @@ impl KeyColumn {
     fn nulls(&self) -> Option<&NullBuffer> {
         match self {
             Self::Text(views, _) => views.nulls().filter(|n| n.null_count() > 0),
+            Self::Coded(coded) => coded.nulls(),
             Self::Long(_, nulls) | Self::Day(_, nulls) | Self::Bytes(_, nulls) => nulls.as_ref(),
         }
     }
@@ -178,6 +184,9 @@ impl KeyColumn {
         }
         match (self, other) {
             (Self::Text(a, _), Self::Text(b, _)) => compare_texts(a, row, b, other_row),
+            (Self::Coded(a), Self::Coded(b)) => a.compare(row, b, other_row),
+            (Self::Coded(a), Self::Text(b, _)) => a.value(row).cmp(b.value(other_row)),
+            (Self::Text(a, _), Self::Coded(b)) => a.value(row).cmp(b.value(other_row)),
             (Self::Long(a, _), Self::Long(b, _)) => a[row].cmp(&b[other_row]),
             (Self::Day(a, _), Self::Day(b, _)) => a[row].cmp(&b[other_row]),
             (Self::Bytes(a, _), Self::Bytes(b, _)) => a.row(row).data().cmp(b.row(other_row).data()),
@@ -199,6 +208,9 @@ impl KeyColumn {
                     return same_values(&a.views()[at..at + length], &b.views()[other_at..other_at + length]);
                 }
                 (Self::Text(a, _), Self::Text(b, _)) => return same_texts(a, at, b, other_at, length),
+                (Self::Coded(a), Self::Coded(b)) => return a.same_stretch(at, b, other_at, length),
+                (Self::Coded(a), Self::Text(b, _)) => return same_texts(a, at, b, other_at, length),
+                (Self::Text(a, _), Self::Coded(b)) => return same_texts(a, at, b, other_at, length),
                 _ => {}
             }
         }
@@ -230,6 +242,7 @@ impl KeyColumn {
                         same += 1;
                     }
                 }
+                Self::Coded(a) => return a.repeated(at, length),
                 Self::Bytes(..) => {}
             }
         }
@@ -256,6 +269,7 @@ impl KeyColumn {
                     return length;
                 }
                 Self::Text(a, false) => return rising_texts(a, at, length, known),
+                Self::Coded(a) => return a.ascending(at, length),
                 Self::Bytes(..) => {}
             }
         }
@@ -267,28 +281,40 @@ fn some_nulls(array: &ArrayRef) -> Option<NullBuffer> {
     array.nulls().filter(|nulls| nulls.null_count() > 0).cloned()
 }
 
-/// How many values at the start of both slices are the same.
-fn same_values<T: PartialEq>(a: &[T], b: &[T]) -> usize {
-    let mut at = 0;
-    while at < a.len() {
-        let end = (at + CHUNK).min(a.len());
-        if a[at..end] != b[at..end] {
-            return (at..end).find(|i| a[*i] != b[*i]).unwrap_or(end);
-        }
-        at = end;
-    }
-    at
-}
-
 fn rising_values<T: PartialOrd>(values: &[T]) -> usize {
     values.windows(2).position(|pair| pair[0] >= pair[1]).map_or(values.len(), |i| i + 1)
 }
 
-fn same_texts(a: &StringViewArray, at: usize, b: &StringViewArray, other_at: usize, length: usize) -> usize {
-    let (x, y) = (&a.views()[at..at + length], &b.views()[other_at..other_at + length]);
+/// Texts whose views can be looked at.
+trait Views {
+    fn view(&self, row: usize) -> u128;
+    fn text(&self, row: usize) -> &str;
+}
+
+impl Views for StringViewArray {
+    fn view(&self, row: usize) -> u128 {
+        self.views()[row]
+    }
+
+    fn text(&self, row: usize) -> &str {
+        self.value(row)
+    }
+}
+
+impl Views for Coded {
+    fn view(&self, row: usize) -> u128 {
+        Self::view(self, row)
+    }
+
+    fn text(&self, row: usize) -> &str {
+        self.value(row)
+    }
+}
+
+fn same_texts(a: &impl Views, at: usize, b: &impl Views, other_at: usize, length: usize) -> usize {
     let mut known = Pairs::default();
     for i in 0..length {
-        let pair = (x[i], y[i]);
+        let pair = (a.view(at + i), b.view(other_at + i));
         // Length and first four characters.
         if pair.0 as u64 != pair.1 as u64 {
             return i;
@@ -298,7 +324,7 @@ fn same_texts(a: &StringViewArray, at: usize, b: &StringViewArray, other_at: usi
                 return i;
             }
         } else if !known.holds(pair) {
-            if a.value(at + i) != b.value(other_at + i) {
+            if a.text(at + i) != b.text(other_at + i) {
                 return i;
             }
             known.keep(pair);

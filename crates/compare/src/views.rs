@@ -11,6 +11,7 @@ use arrow::{
 
 use crate::{
     cast::{cast_to, one_form},
+    coded::is_coded,
     error::CompareError,
     keys::Keys,
     schema::Common,
@@ -21,10 +22,27 @@ use crate::{
 /// # Errors
 /// As [`crate::conform`].
 pub fn conform_views(batch: &RecordBatch, common: &Common) -> Result<RecordBatch, CompareError> {
+    conform_texts(batch, common, false)
+}
+
+/// As [`conform_views`], but texts that come as `Dictionary(Int32, Utf8)` stay so: their codes are compared, which is
+/// faster. Batches of one dictionary should share its memory.
+///
+/// # Errors
+/// As [`crate::conform`].
+pub fn conform_coded(batch: &RecordBatch, common: &Common) -> Result<RecordBatch, CompareError> {
+    conform_texts(batch, common, true)
+}
+
+fn conform_texts(
+    batch: &RecordBatch,
+    common: &Common,
+    keep_codes: bool,
+) -> Result<RecordBatch, CompareError> {
     let mut fields = Vec::with_capacity(common.schema.fields().len());
     let mut columns = Vec::with_capacity(common.schema.fields().len());
     for (position, field) in common.schema.fields().iter().enumerate() {
-        let column = conform_column(batch, common, position)?;
+        let column = conform_column(batch, common, position, keep_codes)?;
         fields.push(Field::new(field.name(), column.data_type().clone(), true));
         columns.push(column);
     }
@@ -46,7 +64,7 @@ impl KeyRows {
     /// A key column that is missing, a value that does not fit its common type.
     pub fn new(batch: &RecordBatch, common: &Common) -> Result<Self, CompareError> {
         let columns = (0..common.spec.key.len())
-            .map(|position| conform_column(batch, common, position))
+            .map(|position| conform_column(batch, common, position, false))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self { keys: Keys::new(&columns, batch.num_rows())?, rows: batch.num_rows() })
     }
@@ -72,13 +90,19 @@ impl KeyRows {
     }
 }
 
-fn conform_column(batch: &RecordBatch, common: &Common, position: usize) -> Result<ArrayRef, CompareError> {
+fn conform_column(
+    batch: &RecordBatch,
+    common: &Common,
+    position: usize,
+    keep_codes: bool,
+) -> Result<ArrayRef, CompareError> {
     let field = common.schema.field(position);
     let Some(column) = batch.column_by_name(field.name()) else {
         return Err(CompareError::MissingColumn { side: None, column: field.name().clone() });
     };
     let conformed = match (column.data_type(), field.data_type()) {
         (DataType::Utf8View, DataType::Utf8) => Ok(Arc::clone(column)),
+        (found, DataType::Utf8) if keep_codes && is_coded(found) => Ok(Arc::clone(column)),
         (_, DataType::Utf8) => {
             cast_to(column, &DataType::Utf8).and_then(|texts| cast(&texts, &DataType::Utf8View))
         }

@@ -6,6 +6,7 @@
 
 mod bounds;
 mod chunks;
+mod coded;
 mod columns;
 mod file;
 mod guard;
@@ -22,6 +23,7 @@ use futures::{StreamExt, TryStreamExt};
 use object_store::{ObjectStore, ObjectStoreExt};
 
 pub use reader::ScanReader;
+use reader::Texts;
 
 use crate::{FileReport, Format, SourceError, relation};
 use columns::Columns;
@@ -193,7 +195,21 @@ impl ParquetScan {
         columns: &[String],
         batch_rows: usize,
     ) -> Result<ScanReader, SourceError> {
-        ScanReader::new(self.clone(), rows, columns, batch_rows)
+        ScanReader::new(self.clone(), rows, columns, batch_rows, Texts::Views)
+    }
+
+    /// As [`Self::read`], but a row group that holds a text column as codes of a dictionary gives it so: as
+    /// `Dictionary(Int32, Utf8)`. The schema differs from batch to batch then, and [`ScanReader::schema`] names views.
+    /// All batches of a row group share the buffers of one dictionary.
+    ///
+    /// Errors: as [`Self::read`].
+    pub fn read_coded(
+        &self,
+        rows: Range<u64>,
+        columns: &[String],
+        batch_rows: usize,
+    ) -> Result<ScanReader, SourceError> {
+        ScanReader::new(self.clone(), rows, columns, batch_rows, Texts::Coded)
     }
 
     /// Asks the store, after reading, whether every file is still the one that was opened, by size, time of the last

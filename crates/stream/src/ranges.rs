@@ -51,7 +51,9 @@ pub(crate) fn run_sized(
         || planner.next(),
         |(a, b)| {
             let rows = (a.end - a.start) + (b.end - b.start);
-            let done = work.compare(options, legacy.read(a, work.common)?, new.read(b, work.common)?)?;
+            let legacy = legacy.read_coded(a, work.common)?;
+            let new = new.read_coded(b, work.common)?;
+            let done = work.compare(options, legacy, new)?;
             Ok((done, rows))
         },
         |rows| watch.rows(rows, total),

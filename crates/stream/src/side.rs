@@ -3,7 +3,7 @@
 use std::{ops::Range, sync::Arc};
 
 use arrow::{compute::concat_batches, datatypes::SchemaRef, record_batch::RecordBatch};
-use dualrun_compare::{Aligner, Common, CompareError, KeyRows, conform_views};
+use dualrun_compare::{Aligner, Common, CompareError, KeyRows, conform_coded, conform_views};
 use dualrun_core::input;
 use dualrun_sources::ParquetScan;
 
@@ -74,7 +74,26 @@ impl Side {
         }
     }
 
-    /// Some rows in the schema of the comparison.
+    /// As [`Self::read`], texts as codes of a dictionary where they stand so.
+    pub(crate) fn read_coded(&self, rows: Range<u64>, common: &Arc<Common>) -> Result<Batches, StreamError> {
+        if self.aligner.is_some() {
+            return self.read(rows, common);
+        }
+        let side = self.side;
+        let failed = move |source| StreamError::Read { side, source };
+        let columns = columns_of(common);
+        let batches: Batches = match &self.rows {
+            Rows::Scan(scan) => {
+                let reader = scan.read_coded(rows, &columns, BATCH_ROWS).map_err(failed)?;
+                Box::new(reader.map(move |batch| batch.map_err(failed)))
+            }
+            Rows::Memory(_) => self.batches(rows, &columns, BATCH_ROWS)?,
+        };
+        let common = Arc::clone(common);
+        Ok(Box::new(batches.map(move |batch| conform_coded(&batch?, &common).map_err(StreamError::Compare))))
+    }
+
+    /// Some rows in the schema of the comparison, texts as views.
     pub(crate) fn read(&self, rows: Range<u64>, common: &Arc<Common>) -> Result<Batches, StreamError> {
         self.read_by(rows, common, BATCH_ROWS)
     }
@@ -89,7 +108,7 @@ impl Side {
         let columns: Vec<String> = match &self.aligner {
             // Rules may read columns that are not compared.
             Some(_) => self.all_columns(),
-            None => common.schema.fields().iter().map(|field| field.name().clone()).collect(),
+            None => columns_of(common),
         };
         let batches = self.batches(rows, &columns, size)?;
         let (aligner, common) = (self.aligner.clone(), Arc::clone(common));
@@ -158,4 +177,8 @@ impl Side {
             }
         }
     }
+}
+
+fn columns_of(common: &Common) -> Vec<String> {
+    common.schema.fields().iter().map(|field| field.name().clone()).collect()
 }

@@ -338,8 +338,8 @@ impl<'a> Judge<'a> {
         let mut order = Vec::new();
         if let Some((block, row)) = legacy.or(new) {
             order = key_bytes(block, row)?;
-            for (name, array) in self.common.spec.key.iter().zip(&block.key_columns) {
-                report.key.push(KeyPart { column: name.clone(), value: value_text(array, row)? });
+            for (name, source) in self.common.spec.key.iter().zip(&block.key_columns) {
+                report.key.push(KeyPart { column: name.clone(), value: value_text(&source.array, row)? });
             }
         }
         let scale = self.segments[column].scale();
@@ -347,7 +347,7 @@ impl<'a> Judge<'a> {
             None => Ok(None),
             Some((block, row)) => match &block.columns[column].values {
                 Values::Measure(numbers) => Ok(numbers.get(row).text(scale)),
-                Values::Attribute(_) => value_text(&block.columns[column].array, row),
+                Values::Attribute(_) => value_text(&block.columns[column].source.array, row),
             },
         };
         report.legacy = text(legacy)?;

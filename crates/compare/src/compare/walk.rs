@@ -8,7 +8,13 @@ use arrow::{
 };
 
 use super::{group::Group, judge::Judge};
-use crate::{block::Block, error::CompareError, order::Order, schema::Common, spec::Relation};
+use crate::{
+    block::{Block, Dictionaries},
+    error::CompareError,
+    order::Order,
+    schema::Common,
+    spec::Relation,
+};
 
 pub(super) struct Walk<'a, E> {
     common: &'a Common,
@@ -23,6 +29,7 @@ pub(super) struct Walk<'a, E> {
 struct Cursor<E> {
     relation: usize,
     batches: Relation<E>,
+    dictionaries: Dictionaries,
     block: Option<Arc<Block>>,
     row: usize,
     /// Rows before this one.
@@ -41,7 +48,14 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
         let mut cursors: Vec<Cursor<E>> = relations
             .into_iter()
             .enumerate()
-            .map(|(relation, batches)| Cursor { relation, batches, block: None, row: 0, read: 0 })
+            .map(|(relation, batches)| Cursor {
+                relation,
+                batches,
+                dictionaries: Dictionaries::default(),
+                block: None,
+                row: 0,
+                read: 0,
+            })
             .collect();
         for cursor in &mut cursors {
             cursor.load(common, order)?;
@@ -195,7 +209,7 @@ impl<E: std::error::Error + Send + Sync + 'static> Cursor<E> {
             let relation = self.relation;
             let batch = batch.map_err(|e| CompareError::Relation { relation, source: Box::new(e) })?;
             if batch.num_rows() > 0 {
-                let block = Block::new(relation, &batch, common, order)?;
+                let block = Block::new(relation, &batch, common, order, &mut self.dictionaries)?;
                 if let Some(before) = before
                     && before.keys.compare(before.rows - 1, &block.keys, 0).is_gt()
                 {
@@ -211,8 +225,9 @@ impl<E: std::error::Error + Send + Sync + 'static> Cursor<E> {
 
 /// The key of a row in Arrow's row format.
 pub(super) fn key_bytes(block: &Block, row: usize) -> Result<Vec<u8>, CompareError> {
-    let fields = block.key_columns.iter().map(|column| SortField::new(column.data_type().clone())).collect();
-    let one: Vec<ArrayRef> = block.key_columns.iter().map(|column| column.slice(row, 1)).collect();
+    let one: Vec<ArrayRef> =
+        block.key_columns.iter().map(|column| column.one(row)).collect::<Result<_, _>>()?;
+    let fields = one.iter().map(|column| SortField::new(column.data_type().clone())).collect();
     let rows = RowConverter::new(fields)?.convert_columns(&one)?;
     Ok(rows.row(0).data().to_vec())
 }

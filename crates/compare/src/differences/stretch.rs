@@ -56,7 +56,7 @@ impl Writer<'_> {
         let picked = stretch.places.map(|(_, start)| Picked::new(stretch.rows, start));
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for key in 0..self.keys {
-            let array = picked[0].of(&stretch.places[0].0.key_columns[key])?;
+            let array = picked[0].of(&stretch.places[0].0.key_columns[key].array)?;
             columns.push(to_type(array, self.schema.field(key).data_type())?);
         }
         columns.push(Arc::new(repeated("paired", count)));
@@ -91,7 +91,7 @@ impl Writer<'_> {
         let mut values = Vec::with_capacity(self.relations);
         for relation in 0..self.relations {
             let (block, _) = stretch.places[relation];
-            let array = picked[relation].of(&block.columns[column].array)?;
+            let array = picked[relation].of(&block.columns[column].source.array)?;
             let array = to_type(array, fields[relation + 2].data_type())?;
             values.push(if is_full { array } else { nullif(&array, &absent)? });
         }

@@ -7,7 +7,7 @@ use arrow::{
     datatypes::{DataType, Field, Schema, SchemaRef},
 };
 
-use super::file::ScanFile;
+use super::{coded, file::ScanFile};
 use crate::{SourceError, unify, unify::Union};
 
 /// The columns over all files.
@@ -63,11 +63,14 @@ pub(super) fn viewed(data_type: &DataType) -> DataType {
     }
 }
 
-/// The moves from the batches of a file, which hold `projected` columns, to `schema`.
-pub(super) fn moves(file: &ScanFile, projected: &[String], schema: &Schema) -> Moves {
+/// The moves from the batches of a file, which hold `projected` columns of the schema `stored`, to `schema`.
+pub(super) fn moves(file: &ScanFile, projected: &[String], schema: &Schema, stored: &Schema) -> Moves {
     let step = |field: &Arc<Field>| {
         let place = projected.iter().position(|name| name == field.name());
         let from = place.and_then(|i| {
+            if stored.field_with_name(field.name()).is_ok_and(|f| coded::is_coded(f.data_type())) {
+                return Some((i, coded::data_type()));
+            }
             let plain = file.plain().iter().find(|f| f.name() == field.name())?;
             Some((i, viewed(plain.data_type())))
         });

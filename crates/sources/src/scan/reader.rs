@@ -1,6 +1,6 @@
 //! The rows of a scan, batch by batch.
 
-use std::ops::Range;
+use std::{ops::Range, sync::Arc};
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use parquet::arrow::{
@@ -14,6 +14,7 @@ use parquet::arrow::{
 use super::{
     ParquetScan,
     chunks::Chunks,
+    coded,
     columns::{self, Moves},
     file::{NONSENSE, ScanFile, damaged},
     guard::guarded,
@@ -36,11 +37,21 @@ pub struct ScanReader {
     names: Vec<String>,
     schema: SchemaRef,
     batch_rows: usize,
+    texts: Texts,
     /// What has not been opened yet.
     rest: Range<u64>,
     /// The row group of the first row of `rest`.
     group: usize,
     open: Option<Open>,
+}
+
+/// How text columns come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Texts {
+    /// As views.
+    Views,
+    /// As codes of a dictionary where the file holds them so, as views elsewhere.
+    Coded,
 }
 
 /// The row group that is being read.
@@ -49,6 +60,8 @@ struct Open {
     chunks: Chunks,
     reader: ParquetRecordBatchReader,
     moves: Moves,
+    /// The schema of its batches.
+    schema: SchemaRef,
     /// Rows that are still to come.
     left: u64,
 }
@@ -59,6 +72,7 @@ impl ScanReader {
         rows: Range<u64>,
         columns: &[String],
         batch_rows: usize,
+        texts: Texts,
     ) -> Result<Self, SourceError> {
         if rows.start > rows.end || rows.end > scan.rows() {
             return Err(SourceError::Config(format!(
@@ -71,7 +85,7 @@ impl ScanReader {
         let schema = scan.inner.columns.select(columns)?;
         let group = scan.groups().partition_point(|g| g.first_row + g.rows <= rows.start);
         let (names, batch_rows) = (columns.to_vec(), batch_rows.max(1));
-        Ok(Self { scan, names, schema, batch_rows, rest: rows, group, open: None })
+        Ok(Self { scan, names, schema, batch_rows, texts, rest: rows, group, open: None })
     }
 
     /// The schema of the batches.
@@ -99,7 +113,7 @@ impl ScanReader {
                         .left
                         .checked_sub(rows)
                         .ok_or_else(|| broken("a row group has more rows than the footer says".to_owned()))?;
-                    return columns::apply(&open.moves, &batch, &self.schema, file.name()).map(Some);
+                    return columns::apply(&open.moves, &batch, &open.schema, file.name()).map(Some);
                 }
                 Some(Err(error)) => return Err(broken(error.to_string())),
                 None if open.left > 0 => {
@@ -122,7 +136,8 @@ impl ScanReader {
                 continue;
             }
             let file = &self.scan.inner.files[group.file];
-            let part = Part { group: group.index, skipped, rows, whole: rows == group.rows };
+            let whole = rows == group.rows;
+            let part = Part { group: group.index, skipped, rows, whole, texts: self.texts };
             self.open = Some(part.open(file, group.file, &self.names, &self.schema, self.batch_rows)?);
             return Ok(true);
         }
@@ -149,6 +164,7 @@ struct Part {
     skipped: u64,
     rows: u64,
     whole: bool,
+    texts: Texts,
 }
 
 impl Part {
@@ -171,11 +187,16 @@ impl Part {
             .map(|f| f.name().clone())
             .collect();
         let chunks = file.chunks(|| self.plan(file, &mask))?;
-        let mut builder =
-            ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), file.parquet().clone())
-                .with_row_groups(vec![self.group])
-                .with_projection(mask)
-                .with_batch_size(batch_rows);
+        let coded = match self.texts {
+            Texts::Views => None,
+            Texts::Coded => coded::metadata(file, self.group, names),
+        };
+        let metadata = coded.unwrap_or_else(|| file.parquet().clone());
+        let stored = Arc::clone(metadata.schema());
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(chunks.clone(), metadata)
+            .with_row_groups(vec![self.group])
+            .with_projection(mask)
+            .with_batch_size(batch_rows);
         if !self.whole {
             let count = |rows: u64| {
                 usize::try_from(rows).map_err(|_| damaged(file.name(), "a row group has too many rows"))
@@ -193,8 +214,9 @@ impl Part {
             let damage = damaged(file.name(), format!("damaged Parquet data: {what}"));
             chunks.failure().unwrap_or(damage)
         })?;
-        let moves = columns::moves(file, &projected, schema);
-        Ok(Open { file: number, chunks, reader, moves, left: self.rows })
+        let schema = coded::schema(schema, &stored);
+        let moves = columns::moves(file, &projected, &schema, &stored);
+        Ok(Open { file: number, chunks, reader, moves, schema, left: self.rows })
     }
 
     /// What of a remote file is fetched.
