@@ -19,6 +19,7 @@ use crate::{
 
 mod books;
 mod cells;
+mod floats;
 mod fold;
 mod group;
 mod judge;

@@ -32,7 +32,8 @@ const ROW_COUNTS: [&str; 15] = [
 ];
 const LAST_ROW_COUNT: &str = "rows_one_sided_unexplained";
 const CELL_COUNTS: [&str; 5] = ["equal", "within_tolerance", "explained", "pending", "unexplained"];
-const FIGURES: [&str; 6] =
+/// The columns of [`customers_batch`] that hold figures as text.
+pub const FIGURES: [&str; 6] =
     ["legacy_total", "new_total", "net_difference", "gross_difference", "gross_unexplained", "max_relative"];
 
 /// The table of `customers.parquet`: `customer`, `verdict`, the counts of its rows, then one compared column with

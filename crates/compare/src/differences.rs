@@ -1,6 +1,7 @@
 //! The stored differences: one row a result row that differs, with the values of all relations in their own types.
 
 mod stretch;
+mod words;
 
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use dualrun_core::Verdict;
 use crate::{block::Block, coded::Source, error::CompareError, schema::Common, spec::Parts};
 
 pub(crate) use stretch::{MANY, StretchRows};
+use words::Words;
 
 /// Rows of one batch that is given to the sink.
 const BATCH_ROWS: usize = 8192;
@@ -37,6 +39,11 @@ pub trait BatchSink {
     /// Whether more rows are wanted; they are counted all the same.
     fn wants(&self) -> bool {
         true
+    }
+
+    /// Whether texts may come as `Dictionary(Int32, Utf8)` where they stand so; batches then differ in their schema.
+    fn takes_codes(&self) -> bool {
+        false
     }
 }
 
@@ -134,6 +141,7 @@ pub(crate) struct Writer<'a> {
     cells: Vec<Vec<Option<Verdict>>>,
     ready: Vec<RecordBatch>,
     ready_rows: usize,
+    words: Words,
 }
 
 impl<'a> Writer<'a> {
@@ -143,6 +151,7 @@ impl<'a> Writer<'a> {
         limit: Option<u64>,
         sink: &'a mut dyn BatchSink,
     ) -> Self {
+        let codes = sink.takes_codes();
         Self {
             sink,
             schema: differences_schema(common, parts),
@@ -156,6 +165,7 @@ impl<'a> Writer<'a> {
             cells: vec![Vec::new(); common.spec.columns.len()],
             ready: Vec::new(),
             ready_rows: 0,
+            words: Words::new(codes),
         }
     }
 
@@ -208,6 +218,12 @@ impl<'a> Writer<'a> {
     fn hand_over(&mut self) -> Result<(), CompareError> {
         let ready = std::mem::take(&mut self.ready);
         self.ready_rows = 0;
+        if self.sink.takes_codes() {
+            return ready
+                .into_iter()
+                .try_for_each(|batch| self.sink.write(batch))
+                .map_err(CompareError::Sink);
+        }
         let batch = match ready.as_slice() {
             [] => return Ok(()),
             [one] => one.clone(),

@@ -38,7 +38,7 @@ mod views;
 pub use align::Aligner;
 pub use cast::nearest_floats;
 pub use compare::{Comparison, Fold, Options, Partial, Scope, compare, compare_range};
-pub use customers::customers_batch;
+pub use customers::{FIGURES, customers_batch};
 pub use differences::{BatchSink, differences_schema};
 pub use error::CompareError;
 pub use fingerprint::Fingerprinter;

@@ -66,6 +66,8 @@ impl Tolerance {
     }
 
     /// The difference that is still allowed between two figures of these magnitudes.
+    // Asked of every cell that differs, from another crate.
+    #[inline]
     pub fn allowance(self, legacy: f64, new: f64) -> f64 {
         self.absolute.max(self.relative * legacy.abs().max(new.abs()))
     }

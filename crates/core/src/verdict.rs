@@ -60,6 +60,7 @@ pub struct VerdictCounts {
 
 impl VerdictCounts {
     /// Counts one more.
+    #[inline]
     pub fn add(&mut self, verdict: Verdict) {
         *self.slot(verdict) += 1;
     }

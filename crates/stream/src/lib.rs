@@ -8,6 +8,7 @@
 //! This crate gives no verdicts, knows no pipelines and no query engine, and prints nothing.
 
 mod compare;
+mod encode;
 pub mod error;
 mod ordered;
 pub mod output;

@@ -13,24 +13,22 @@ use arrow::{
     datatypes::{DataType, SchemaRef},
     record_batch::RecordBatch,
 };
-use dualrun_compare::{BatchSink, Common, Parts, customers_batch, differences_schema};
+use dualrun_compare::{BatchSink, Common, FIGURES, Parts, customers_batch, differences_schema};
 use parquet::{
-    arrow::{
-        ArrowWriter,
-        arrow_reader::ParquetRecordBatchReaderBuilder,
-        arrow_writer::{ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves},
-    },
     basic::Compression,
     errors::ParquetError,
     file::{
-        properties::{EnabledStatistics, WriterProperties},
+        properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder},
         writer::SerializedFileWriter,
     },
     schema::types::ColumnPath,
 };
 use tempfile::TempPath;
 
-use crate::error::StreamError;
+use crate::{
+    encode::{EncodedGroup, Encoder, Group},
+    error::StreamError,
+};
 
 /// From so many rows on a thread encodes them itself.
 const ENCODE_ROWS: usize = 1 << 16;
@@ -117,9 +115,6 @@ impl Files {
     }
 }
 
-/// A row group that was encoded.
-type EncodedGroup = Vec<ArrowColumnChunk>;
-
 /// A Parquet file that grows range by range.
 pub(crate) struct GrowingFile {
     path: PathBuf,
@@ -139,12 +134,6 @@ struct ClosedFile {
     temporary: TempPath,
 }
 
-/// Encodes row groups of one file on any thread.
-pub(crate) struct Encoder {
-    schema: SchemaRef,
-    factory: ArrowRowGroupWriterFactory,
-}
-
 /// What one range has for a file: row groups, then rows that were too few to encode.
 #[derive(Default)]
 pub(crate) struct Piece {
@@ -157,7 +146,7 @@ pub(crate) struct PieceSink {
     encoder: Option<Arc<Encoder>>,
     piece: Piece,
     waiting: usize,
-    writers: Option<(Vec<ArrowColumnWriter>, usize)>,
+    group: Option<Group>,
     /// The first rows, so many as are wanted.
     pub(crate) head: Vec<RecordBatch>,
     head_rows: u64,
@@ -182,14 +171,13 @@ impl GrowingFile {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = temporary(folder).map_err(|e| failed(e.into()))?;
         let (file, temporary) = file.into_parts();
-        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties(schema, common)));
-        let (writer, factory) =
-            writer.and_then(ArrowWriter::into_serialized_writer).map_err(|e| failed(e.into()))?;
+        let (writer, encoder) =
+            Encoder::create(file, schema, properties(schema, common)).map_err(|e| failed(e.into()))?;
         Ok(Self {
             path: path.to_owned(),
             temporary,
             writer,
-            encoder: Arc::new(Encoder { schema: Arc::clone(schema), factory }),
+            encoder: Arc::new(encoder),
             pending: Vec::new(),
             pending_rows: 0,
             rows: 0,
@@ -210,7 +198,7 @@ impl GrowingFile {
             for (group, rows) in piece.groups {
                 let taken = self.take(rows);
                 if taken == rows {
-                    self.write_group(group)?;
+                    self.encoder.append(&mut self.writer, group)?;
                 } else if taken > 0 {
                     self.pending.extend(self.encoder.first_rows(group, taken)?);
                     self.pending_rows += taken;
@@ -247,21 +235,12 @@ impl GrowingFile {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let mut writers = self.encoder.writers()?;
+        let mut group = self.encoder.group()?;
         for batch in self.pending.drain(..) {
-            self.encoder.encode(&mut writers, &batch)?;
+            self.encoder.write(&mut group, &batch)?;
         }
         self.pending_rows = 0;
-        let group = close(writers)?;
-        self.write_group(group)
-    }
-
-    fn write_group(&mut self, group: EncodedGroup) -> Result<(), ParquetError> {
-        let mut row_group = self.writer.next_row_group()?;
-        for chunk in group {
-            chunk.append_to_row_group(&mut row_group)?;
-        }
-        row_group.close().map(|_| ())
+        self.encoder.append(&mut self.writer, group.close()?)
     }
 }
 
@@ -274,40 +253,6 @@ impl ClosedFile {
     }
 }
 
-impl Encoder {
-    /// The first rows of a row group that was encoded as a whole: read back from a file without a name.
-    fn first_rows(&self, group: EncodedGroup, rows: usize) -> Result<Vec<RecordBatch>, ParquetError> {
-        let file = tempfile::tempfile()?;
-        let properties = WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None).build();
-        let writer = ArrowWriter::try_new(file.try_clone()?, Arc::clone(&self.schema), Some(properties))?;
-        let (mut writer, _) = writer.into_serialized_writer()?;
-        let mut row_group = writer.next_row_group()?;
-        for chunk in group {
-            chunk.append_to_row_group(&mut row_group)?;
-        }
-        row_group.close()?;
-        writer.close()?;
-        let reader = ParquetRecordBatchReaderBuilder::try_new(file)?.with_limit(rows).build()?;
-        reader.map(|batch| batch.map_err(ParquetError::from)).collect()
-    }
-
-    fn writers(&self) -> Result<Vec<ArrowColumnWriter>, ParquetError> {
-        self.factory.create_column_writers(0)
-    }
-
-    fn encode(&self, writers: &mut [ArrowColumnWriter], batch: &RecordBatch) -> Result<(), ParquetError> {
-        let mut writers = writers.iter_mut();
-        for (field, column) in self.schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, column)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf)?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 impl PieceSink {
     /// Without an encoder the rows are dropped, apart from the first `head_wanted`.
     pub(crate) fn new(encoder: Option<Arc<Encoder>>, head_wanted: u64) -> Self {
@@ -315,7 +260,7 @@ impl PieceSink {
             encoder,
             piece: Piece::default(),
             waiting: 0,
-            writers: None,
+            group: None,
             head: Vec::new(),
             head_rows: 0,
             head_wanted,
@@ -324,11 +269,11 @@ impl PieceSink {
 
     /// What is to be appended to the file, and the first rows.
     pub(crate) fn finish(mut self) -> Result<(Piece, Vec<RecordBatch>), ParquetError> {
-        if self.writers.is_some() {
+        if self.group.is_some() {
             self.encode()?;
         }
-        if let Some((writers, rows)) = self.writers.take() {
-            self.piece.groups.push((close(writers)?, rows));
+        if let Some(group) = self.group.take() {
+            self.piece.add(group)?;
         }
         Ok((self.piece, self.head))
     }
@@ -336,7 +281,10 @@ impl PieceSink {
     fn take(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
         if self.head_rows < self.head_wanted {
             self.head_rows += batch.num_rows() as u64;
-            self.head.push(batch.clone());
+            self.head.push(match &self.encoder {
+                Some(encoder) => encoder.plain(&batch)?,
+                None => batch.clone(),
+            });
         }
         if self.encoder.is_none() {
             return Ok(());
@@ -348,17 +296,16 @@ impl PieceSink {
 
     fn encode(&mut self) -> Result<(), ParquetError> {
         let Some(encoder) = &self.encoder else { return Ok(()) };
-        for batch in self.piece.rows.drain(..) {
-            let (writers, rows) = match &mut self.writers {
-                Some(writers) => writers,
-                none => none.insert((encoder.writers()?, 0)),
+        for batch in std::mem::take(&mut self.piece.rows) {
+            let group = match &mut self.group {
+                Some(group) => group,
+                none => none.insert(encoder.group()?),
             };
-            encoder.encode(writers, &batch)?;
-            *rows += batch.num_rows();
-            if *rows >= GROUP_ROWS
-                && let Some((writers, rows)) = self.writers.take()
+            encoder.write(group, &batch)?;
+            if group.rows >= GROUP_ROWS
+                && let Some(group) = self.group.take()
             {
-                self.piece.groups.push((close(writers)?, rows));
+                self.piece.add(group)?;
             }
         }
         self.waiting = 0;
@@ -374,10 +321,18 @@ impl BatchSink for PieceSink {
     fn wants(&self) -> bool {
         self.encoder.is_some() || self.head_rows < self.head_wanted
     }
+
+    fn takes_codes(&self) -> bool {
+        self.encoder.is_some()
+    }
 }
 
-fn close(writers: Vec<ArrowColumnWriter>) -> Result<EncodedGroup, ParquetError> {
-    writers.into_iter().map(ArrowColumnWriter::close).collect()
+impl Piece {
+    fn add(&mut self, group: Group) -> Result<(), ParquetError> {
+        let rows = group.rows;
+        self.groups.push((group.close()?, rows));
+        Ok(())
+    }
 }
 
 #[cfg(unix)]
@@ -394,7 +349,7 @@ fn temporary(folder: &Path) -> std::io::Result<tempfile::NamedTempFile> {
 }
 
 /// Fast to write and readable everywhere. Values of measures hardly repeat, so that no dictionary is tried for them.
-fn properties(schema: &SchemaRef, common: &Common) -> WriterProperties {
+fn properties(schema: &SchemaRef, common: &Common) -> WriterPropertiesBuilder {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_statistics_enabled(EnabledStatistics::None)
@@ -403,6 +358,9 @@ fn properties(schema: &SchemaRef, common: &Common) -> WriterProperties {
     for key in common.spec.key.iter().map(String::as_str).chain(["customer"]) {
         let path = ColumnPath::from(key.to_owned());
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
+    }
+    for figure in FIGURES {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(figure.to_owned()), false);
     }
     for column in &common.spec.columns {
         if let Ok(field) = schema.field_with_name(&column.name)
@@ -414,5 +372,5 @@ fn properties(schema: &SchemaRef, common: &Common) -> WriterProperties {
             }
         }
     }
-    properties.build()
+    properties
 }

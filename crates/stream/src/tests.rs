@@ -1,5 +1,7 @@
 //! Whatever way the rows are brought together, the comparison is that of sorted rows in memory.
 
+mod coded;
+mod encoded;
 mod failures;
 mod files;
 mod sorted;

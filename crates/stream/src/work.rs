@@ -9,9 +9,10 @@ use arrow::record_batch::RecordBatch;
 use dualrun_compare::{Common, CompareError, Options, Partial, Parts, Relation, compare_range};
 
 use crate::{
+    encode::Encoder,
     error::StreamError,
     ordered::unwrapped,
-    output::{Encoder, Files, Piece, PieceSink},
+    output::{Files, Piece, PieceSink},
     side::Batches,
 };
 

@@ -10,6 +10,7 @@ use dualrun_core::{
 use super::{
     books::{Books, Partial},
     cells::{Cell, Places},
+    floats::Dense,
     group::Group,
     stretch::Marks,
     walk::{KeyRange, key_bytes},
@@ -39,6 +40,7 @@ pub(super) struct Judge<'a> {
     pub(super) writer: Writer<'a>,
     pub(super) segments: Vec<Segment>,
     pub(super) marks: Marks,
+    pub(super) dense: Dense,
     pub(super) scratch: (Vec<u8>, Vec<u8>),
     zeros: Vec<Option<(Sum, i64)>>,
 }
@@ -67,6 +69,7 @@ impl<'a> Judge<'a> {
             writer,
             segments: Segment::all(common, order),
             marks: Marks::new(common.spec.columns.len()),
+            dense: Dense::default(),
             scratch: Default::default(),
             zeros: common.spec.columns.iter().map(zero).collect(),
         }

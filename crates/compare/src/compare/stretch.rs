@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Rows that are compared at once.
-const CHUNK: usize = 64;
+pub(super) const CHUNK: usize = 64;
 
 /// Verdicts of the rows of a segment that are not all equal.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Marks {
         }
     }
 
-    fn mark(&mut self, column: usize, row: usize, verdict: Verdict) {
+    pub(super) fn mark(&mut self, column: usize, row: usize, verdict: Verdict) {
         if verdict == Verdict::Equal {
             return;
         }
@@ -65,7 +65,7 @@ impl Marks {
 
 /// The rows from `start` on of a stretch that belong to one customer.
 #[derive(Clone, Copy)]
-struct Rows<'b> {
+pub(super) struct Rows<'b> {
     /// Each relation's block and the row that the stretch starts with.
     places: &'b [(Arc<Block>, usize)],
     start: usize,
@@ -79,7 +79,7 @@ impl<'b> Rows<'b> {
     }
 
     /// Where the relations have one of the rows.
-    fn row(&self, position: usize) -> Places<'b> {
+    pub(super) fn row(&self, position: usize) -> Places<'b> {
         let row = self.start + position;
         Places {
             blocks: self.places.iter().map(|(block, _)| Some(block)).collect(),
@@ -210,56 +210,6 @@ impl Judge<'_> {
             let (other, other_at) = rows.of(*relation);
             legacy.same(column, at + start, other, other_at + start, length)
         })
-    }
-
-    /// A measure of floats without nulls, where no change is declared.
-    fn floats(
-        &mut self,
-        rows: Rows<'_>,
-        column: usize,
-        legacy: &[f64],
-        new: &[f64],
-    ) -> Result<(), CompareError> {
-        let mut start = 0;
-        for (l, n) in legacy.chunks(CHUNK).zip(new.chunks(CHUNK)) {
-            let same = l.iter().zip(n).fold(true, |same, (a, b)| same & (a.to_bits() == b.to_bits()));
-            if !same {
-                self.float_chunk(rows, column, start, l, n)?;
-            }
-            start += l.len();
-        }
-        Ok(())
-    }
-
-    fn float_chunk(
-        &mut self,
-        rows: Rows<'_>,
-        column: usize,
-        start: usize,
-        legacy: &[f64],
-        new: &[f64],
-    ) -> Result<(), CompareError> {
-        for (offset, (l, n)) in legacy.iter().zip(new).enumerate() {
-            // −0.0 equals 0.0, and adds the same to every sum.
-            if l.to_bits() == n.to_bits() || l == n {
-                continue;
-            }
-            let position = start + offset;
-            let segment = &mut self.segments[column];
-            let verdict = match &mut segment.figures {
-                Some(figures) if l.is_finite() && n.is_finite() => {
-                    let (verdict, magnitude) = figures.floats(*l, *n);
-                    if verdict == Verdict::Unexplained {
-                        segment.stored(Some(magnitude).filter(|m| m.is_finite()), position);
-                    }
-                    verdict
-                }
-                _ => self.cell(&rows.row(position), column, position)?,
-            };
-            self.segments[column].verdicts.add(verdict);
-            self.marks.mark(column, position, verdict);
-        }
-        Ok(())
     }
 }
 

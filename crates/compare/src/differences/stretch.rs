@@ -3,19 +3,16 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{
-        Array, ArrayRef, AsArray, StringArray, StringBuilder, StructArray, UInt32Array, UInt64Array,
-        new_null_array,
-    },
-    buffer::{BooleanBuffer, NullBuffer, OffsetBuffer},
+    array::{Array, ArrayRef, AsArray, StringBuilder, StructArray, UInt32Array, UInt64Array, new_null_array},
+    buffer::{BooleanBuffer, NullBuffer},
     compute::{cast, nullif, take},
-    datatypes::{DataType, Float64Type},
+    datatypes::{DataType, Float64Type, Schema},
     record_batch::RecordBatch,
 };
 use dualrun_core::Verdict;
 
 use super::{FIXED_COLUMNS, Writer};
-use crate::{block::Block, error::CompareError};
+use crate::{block::Block, coded::is_coded, error::CompareError};
 
 /// From so many rows on whole columns are copied.
 pub(crate) const MANY: usize = 64;
@@ -57,17 +54,31 @@ impl Writer<'_> {
         let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.schema.fields().len());
         for key in 0..self.keys {
             let array = picked[0].of(&stretch.places[0].0.key_columns[key].array)?;
-            columns.push(to_type(array, self.schema.field(key).data_type())?);
+            columns.push(self.stored(array, self.schema.field(key).data_type())?);
         }
-        columns.push(Arc::new(repeated("paired", count)));
-        columns.push(verdicts(stretch.rows.iter().map(|row| Some(stretch.worst[*row])), count));
+        columns.push(self.words.paired(count));
+        columns.push(self.words.verdicts(stretch.rows.iter().map(|row| Some(stretch.worst[*row])), count));
         let none: ArrayRef = Arc::new(UInt64Array::new_null(count));
         columns.push(Arc::clone(&none));
         columns.push(none);
         for column in 0..self.cells.len() {
             columns.push(self.stretch_cell(stretch, &picked, column)?);
         }
-        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+        if !self.words.are_codes() {
+            return Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
+        }
+        let fields = self.schema.fields().iter().zip(&columns);
+        let fields =
+            fields.map(|(field, array)| field.as_ref().clone().with_data_type(array.data_type().clone()));
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns)?)
+    }
+
+    /// An array in the type in which it is stored, or as codes that mean the same.
+    fn stored(&self, array: ArrayRef, to: &DataType) -> Result<ArrayRef, CompareError> {
+        if self.words.are_codes() && is_coded(array.data_type()) {
+            return Ok(array);
+        }
+        Ok(if array.data_type() == to { array } else { cast(&array, to)? })
     }
 
     /// The document of a compared column.
@@ -84,21 +95,28 @@ impl Writer<'_> {
         let count = stretch.rows.len();
         let cells = &stretch.cells[column];
         let stored = |row: &usize| Some(cells[*row]).filter(|verdict| *verdict > Verdict::WithinTolerance);
-        let present: BooleanBuffer = stretch.rows.iter().map(|row| stored(row).is_some()).collect();
-        let is_full = present.count_set_bits() == count;
+        let is_full = stretch.rows.iter().all(|row| cells[*row] > Verdict::WithinTolerance);
+        let present: BooleanBuffer = if is_full {
+            BooleanBuffer::new_set(count)
+        } else {
+            stretch.rows.iter().map(|row| stored(row).is_some()).collect()
+        };
         let absent = arrow::array::BooleanArray::new(!&present, None);
-        let mut columns: Vec<ArrayRef> = vec![verdicts(stretch.rows.iter().map(stored), count)];
+        let mut columns: Vec<ArrayRef> = vec![self.words.verdicts(stretch.rows.iter().map(stored), count)];
         let mut values = Vec::with_capacity(self.relations);
         for relation in 0..self.relations {
             let (block, _) = stretch.places[relation];
             let array = picked[relation].of(&block.columns[column].source.array)?;
-            let array = to_type(array, fields[relation + 2].data_type())?;
+            let array = self.stored(array, fields[relation + 2].data_type())?;
             values.push(if is_full { array } else { nullif(&array, &absent)? });
         }
         columns.push(self.stretch_kinds(stretch, column, &values, &present));
         columns.extend(values);
         let nulls = (!is_full).then(|| NullBuffer::new(present));
-        Ok(Arc::new(StructArray::try_new(fields.clone(), columns, nulls)?))
+        let fields = fields.iter().zip(&columns);
+        let fields =
+            fields.map(|(field, array)| field.as_ref().clone().with_data_type(array.data_type().clone()));
+        Ok(Arc::new(StructArray::try_new(fields.collect(), columns, nulls)?))
     }
 
     /// What stands against what. Where all values are finite numbers there is nothing to say.
@@ -165,25 +183,4 @@ fn is_usual(array: &ArrayRef, count: usize, present: &BooleanBuffer) -> bool {
         DataType::Struct(_) => false,
         _ => true,
     }
-}
-
-fn to_type(array: ArrayRef, to: &DataType) -> Result<ArrayRef, CompareError> {
-    Ok(if array.data_type() == to { array } else { cast(&array, to)? })
-}
-
-fn verdicts(cells: impl Iterator<Item = Option<Verdict>> + Clone, count: usize) -> ArrayRef {
-    let mut rest = cells.clone();
-    if let Some(Some(first)) = rest.next()
-        && rest.all(|verdict| verdict == Some(first))
-    {
-        return Arc::new(repeated(first.as_str(), count));
-    }
-    let mut builder = StringBuilder::new();
-    cells.for_each(|cell| builder.append_option(cell.map(Verdict::as_str)));
-    Arc::new(builder.finish())
-}
-
-fn repeated(text: &str, count: usize) -> StringArray {
-    let offsets = OffsetBuffer::from_repeated_length(text.len(), count);
-    StringArray::new(offsets, text.as_bytes().repeat(count).into(), None)
 }

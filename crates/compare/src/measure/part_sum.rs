@@ -29,16 +29,21 @@ impl Parts {
 
     /// Adds the finite values and says how many are not finite.
     pub(super) fn extend(&mut self, values: &[f64]) -> u64 {
+        self.make_room();
         exact_parts(values, &mut self.parts)
     }
 
     fn push(&mut self, value: f64) {
+        self.make_room();
+        self.parts.push(value);
+    }
+
+    fn make_room(&mut self) {
         if self.parts.len() >= KEPT {
             let mut fewer = Vec::with_capacity(KEPT);
             exact_parts(&self.parts, &mut fewer);
             self.parts = fewer;
         }
-        self.parts.push(value);
     }
 }
 
@@ -102,6 +107,13 @@ impl PartSum {
     pub(crate) fn float(&mut self, value: f64) {
         if let Self::Float(parts) = self {
             parts.push(value);
+        }
+    }
+
+    /// Adds finite floats.
+    pub(crate) fn floats(&mut self, values: &[f64]) {
+        if let Self::Float(parts) = self {
+            parts.extend(values);
         }
     }
 
