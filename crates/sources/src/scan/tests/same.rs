@@ -1,5 +1,7 @@
 //! The rows of a scan are those of `read_relation`.
 
+use arrow::array::AsArray;
+
 use super::*;
 use crate::read_relation;
 
@@ -121,4 +123,38 @@ async fn numbers_that_the_common_type_does_not_hold_are_told_without_their_value
         error.ends_with("1.parquet but Float64 over all files, which does not hold every value"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn texts_come_as_codes_of_one_dictionary_where_the_file_holds_them_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let codes = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    for has_dictionary in [true, false] {
+        put(
+            folder.path(),
+            "t.parquet",
+            write(&every_type(), small_pages().set_dictionary_enabled(has_dictionary).build()),
+        );
+        let scan = open(folder.path(), "t.parquet").await.unwrap();
+        let (mut coded, mut dictionaries) = (0, Vec::new());
+        let read = |columns: &[String]| scan.read_coded(3..1999, columns, 100).unwrap();
+        let plain = scan.read(3..1999, &names(&scan), 100).unwrap();
+        for (batch, plain) in read(&names(&scan)).zip(plain) {
+            let (batch, plain) = (batch.unwrap(), plain.unwrap());
+            for (field, (array, expected)) in
+                batch.schema().fields().iter().zip(batch.columns().iter().zip(plain.columns()))
+            {
+                if array.data_type() == &codes && field.name() == "text Utf8" {
+                    coded += 1;
+                    let texts = array.as_dictionary::<Int32Type>().values().as_string::<i32>();
+                    dictionaries.push(texts.offsets().clone());
+                }
+                assert_eq!(&compute::cast(array, expected.data_type()).unwrap(), expected);
+            }
+        }
+        dictionaries.dedup_by(|a, b| a.inner().ptr_eq(b.inner()));
+        // Every row group has one, and its batches share it.
+        let expected = if has_dictionary { (20, 3) } else { (0, 0) };
+        assert_eq!((coded, dictionaries.len()), expected);
+    }
 }
