@@ -116,6 +116,10 @@ impl Keys {
         }
         let mut done = 0;
         while done + 1 < length {
+            // Order values hardly ever tie.
+            if column < self.before {
+                done += values.ascending(at + done, length - done, known) - 1;
+            }
             let tied = values.tied(at + done, length - done);
             let ascending = if tied > 1 { self.ascending(column + 1, at + done, tied, known) } else { 1 };
             if ascending < tied {
@@ -281,7 +285,16 @@ fn same_values<T: PartialEq>(a: &[T], b: &[T]) -> usize {
 }
 
 fn rising_values<T: PartialOrd>(values: &[T]) -> usize {
-    values.windows(2).position(|pair| pair[0] >= pair[1]).map_or(values.len(), |i| i + 1)
+    let mut at = 0;
+    while at + 1 < values.len() {
+        let end = (at + CHUNK).min(values.len() - 1);
+        let pairs = values[at..end].iter().zip(&values[at + 1..=end]);
+        if !pairs.fold(true, |all, (a, b)| all & (a < b)) {
+            return (at..end).find(|i| values[*i] >= values[*i + 1]).map_or(values.len(), |i| i + 1);
+        }
+        at = end;
+    }
+    values.len()
 }
 
 fn same_texts(a: &StringViewArray, at: usize, b: &StringViewArray, other_at: usize, length: usize) -> usize {
