@@ -274,7 +274,7 @@ fn is_same_memory(a: &StringArray, b: &StringArray) -> bool {
 }
 
 /// Values that are compared at once.
-const CHUNK: usize = 64;
+pub(crate) const CHUNK: usize = 64;
 
 /// How many values at the start of both slices are the same.
 pub(crate) fn same_values<T: PartialEq>(a: &[T], b: &[T]) -> usize {

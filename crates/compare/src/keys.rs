@@ -13,7 +13,7 @@ use arrow::{
     row::{RowConverter, Rows, SortField},
 };
 
-use crate::coded::{Coded, Source, same_values};
+use crate::coded::{CHUNK, Coded, Source, same_values};
 
 /// Texts up to this length stand in their view.
 const INLINE: u32 = 12;
@@ -121,6 +121,10 @@ impl Keys {
         }
         let mut done = 0;
         while done + 1 < length {
+            // Order values hardly ever tie.
+            if column < self.before {
+                done += values.ascending(at + done, length - done, known) - 1;
+            }
             let tied = values.tied(at + done, length - done);
             let ascending = if tied > 1 { self.ascending(column + 1, at + done, tied, known) } else { 1 };
             if ascending < tied {
@@ -282,7 +286,16 @@ fn some_nulls(array: &ArrayRef) -> Option<NullBuffer> {
 }
 
 fn rising_values<T: PartialOrd>(values: &[T]) -> usize {
-    values.windows(2).position(|pair| pair[0] >= pair[1]).map_or(values.len(), |i| i + 1)
+    let mut at = 0;
+    while at + 1 < values.len() {
+        let end = (at + CHUNK).min(values.len() - 1);
+        let pairs = values[at..end].iter().zip(&values[at + 1..=end]);
+        if !pairs.fold(true, |all, (a, b)| all & (a < b)) {
+            return (at..end).find(|i| values[*i] >= values[*i + 1]).map_or(values.len(), |i| i + 1);
+        }
+        at = end;
+    }
+    values.len()
 }
 
 /// Texts whose views can be looked at.

@@ -43,7 +43,9 @@ pub use differences::{BatchSink, differences_schema};
 pub use error::CompareError;
 pub use fingerprint::Fingerprinter;
 pub use merge::{Group, KeyedMerge, RowRef};
-pub use order::{ORDER_COLUMN, Order, order_values, orders_by_customer};
+pub use order::{
+    NULL_HASH, ORDER_COLUMN, Order, order_values, order_values_knowing, orders_by_customer, text_hash,
+};
 pub use schema::{Common, common_for_diff, common_for_result, conform};
 pub use sort::sort_batches;
 pub use spec::{CompareColumn, CompareKind, CompareSpec, Parts, Relation};

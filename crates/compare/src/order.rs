@@ -4,7 +4,7 @@
 //! laid out, so that a key has one place on all sides.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Int64Array},
+    array::{Array, ArrayRef, AsArray, Int64Array, StringViewArray},
     datatypes::{
         DataType, Date32Type, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType,
         TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
@@ -21,7 +21,7 @@ use crate::{error::CompareError, schema::Common};
 pub const ORDER_COLUMN: &str = "__dualrun_order";
 
 /// The hash of a null, and what a key without columns begins with: digits of π.
-const NULL: u64 = 0x243f_6a88_85a3_08d3;
+pub const NULL_HASH: u64 = 0x243f_6a88_85a3_08d3;
 /// Odd numbers without a pattern: further digits of π.
 const FACTORS: [u64; 2] = [0x1319_8a2e_0370_7345, 0xa409_3822_299f_31d1];
 /// The longest text that stands in its view.
@@ -50,19 +50,39 @@ pub fn orders_by_customer(common: &Common) -> bool {
 /// # Errors
 /// A key column that is missing or cannot be hashed.
 pub fn order_values(batch: &RecordBatch, common: &Common) -> Result<Int64Array, CompareError> {
+    order_values_knowing(batch, common, |_| None)
+}
+
+/// As [`order_values`], with the hashes of some key columns, by their position, known already: those of texts by
+/// [`text_hash`], and [`NULL_HASH`] where there is none.
+///
+/// # Errors
+/// As [`order_values`].
+pub fn order_values_knowing<'h>(
+    batch: &RecordBatch,
+    common: &Common,
+    known: impl Fn(usize) -> Option<&'h [u64]>,
+) -> Result<Int64Array, CompareError> {
     let rows = batch.num_rows();
-    let mut keys = vec![NULL; rows];
+    let mut keys = vec![NULL_HASH; rows];
     let mut customers = None;
-    let mut hashes = vec![0; rows];
-    for name in &common.spec.key {
-        let missing = || CompareError::MissingColumn { side: None, column: name.clone() };
-        let column = batch.column_by_name(name).ok_or_else(missing)?;
-        hash_column(column, &mut hashes)?;
-        for (key, hash) in keys.iter_mut().zip(&hashes) {
+    let mut scratch = Vec::new();
+    for (position, name) in common.spec.key.iter().enumerate() {
+        let hashes = match known(position) {
+            Some(hashes) => hashes,
+            None => {
+                let missing = || CompareError::MissingColumn { side: None, column: name.clone() };
+                let column = batch.column_by_name(name).ok_or_else(missing)?;
+                scratch.resize(rows, 0);
+                hash_column(column, &mut scratch)?;
+                &scratch
+            }
+        };
+        for (key, hash) in keys.iter_mut().zip(hashes) {
             *key = fold(*key ^ hash, FACTORS[1]);
         }
         if orders_by_customer(common) && common.spec.customer.as_ref() == Some(name) {
-            customers = Some(hashes.clone());
+            customers = Some(hashes.to_vec());
         }
     }
     let values = match customers {
@@ -77,6 +97,16 @@ pub fn order_values(batch: &RecordBatch, common: &Common) -> Result<Int64Array, 
     Ok(values.into())
 }
 
+/// What a text adds to the order value. Asked of one that is not null.
+pub fn text_hash(texts: &StringViewArray, row: usize) -> u64 {
+    let view = texts.views()[row];
+    if view as u32 <= INLINE {
+        fold(hash_number(view as u64) ^ (view >> 64) as u64, FACTORS[1])
+    } else {
+        xxh3_64(texts.value(row).as_bytes())
+    }
+}
+
 /// Both halves of the product of 128 bits.
 fn fold(value: u64, factor: u64) -> u64 {
     let product = u128::from(value) * u128::from(factor);
@@ -84,7 +114,7 @@ fn fold(value: u64, factor: u64) -> u64 {
 }
 
 fn hash_number(value: u64) -> u64 {
-    fold(value ^ NULL, FACTORS[0])
+    fold(value ^ NULL_HASH, FACTORS[0])
 }
 
 /// Fills `hashes` with one hash a row.
@@ -100,12 +130,8 @@ fn hash_column(array: &ArrayRef, hashes: &mut [u64]) -> Result<(), ArrowError> {
     match array.data_type() {
         DataType::Utf8View => {
             let texts = array.as_string_view();
-            for (row, (hash, view)) in hashes.iter_mut().zip(texts.views()).enumerate() {
-                *hash = if *view as u32 <= INLINE {
-                    fold(hash_number(*view as u64) ^ (*view >> 64) as u64, FACTORS[1])
-                } else {
-                    xxh3_64(texts.value(row).as_bytes())
-                };
+            for (row, hash) in hashes.iter_mut().enumerate() {
+                *hash = text_hash(texts, row);
             }
         }
         DataType::Int64 => numbers!(Int64Type, long),
@@ -129,7 +155,7 @@ fn hash_column(array: &ArrayRef, hashes: &mut [u64]) -> Result<(), ArrowError> {
     {
         for (row, hash) in hashes.iter_mut().enumerate() {
             if nulls.is_null(row) {
-                *hash = NULL;
+                *hash = NULL_HASH;
             }
         }
     }
@@ -141,7 +167,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::{
-        array::{Float64Array, StringViewArray},
+        array::Float64Array,
         compute::take,
         datatypes::{Field, Schema},
     };

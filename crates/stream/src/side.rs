@@ -95,22 +95,12 @@ impl Side {
 
     /// Some rows in the schema of the comparison, texts as views.
     pub(crate) fn read(&self, rows: Range<u64>, common: &Arc<Common>) -> Result<Batches, StreamError> {
-        self.read_by(rows, common, BATCH_ROWS)
-    }
-
-    /// As [`Self::read`], so many rows a batch.
-    pub(crate) fn read_by(
-        &self,
-        rows: Range<u64>,
-        common: &Arc<Common>,
-        size: usize,
-    ) -> Result<Batches, StreamError> {
         let columns: Vec<String> = match &self.aligner {
             // Rules may read columns that are not compared.
             Some(_) => self.all_columns(),
             None => columns_of(common),
         };
-        let batches = self.batches(rows, &columns, size)?;
+        let batches = self.batches(rows, &columns, BATCH_ROWS)?;
         let (aligner, common) = (self.aligner.clone(), Arc::clone(common));
         Ok(Box::new(batches.map(move |batch| {
             let batch = match &aligner {

@@ -4,16 +4,13 @@
 //! A part holds whole customers unless one of them, or one key, has more rows than a part should have. The parts follow
 //! from a sample of both sides. One that turns out too large all the same is split again.
 
-use std::{
-    ops::Range,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc, LockResult, PoisonError,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use arrow::record_batch::RecordBatch;
-use dualrun_compare::{Common, Comparison, Options, Order, Scope, orders_by_customer};
+use arrow::{error::ArrowError, record_batch::RecordBatch};
+use dualrun_compare::{CompareError, Comparison, Options, Order, Scope, orders_by_customer};
 
 use crate::{
     compare::{Limits, Watch},
@@ -26,23 +23,24 @@ use crate::{
 
 mod bounds;
 mod disk;
+mod layout;
+mod loaded;
+mod partition;
+mod radix;
 mod rows;
 mod scatter;
 pub(crate) mod sizes;
+mod split;
 mod store;
+mod texts;
 
 use bounds::Bounds;
+use loaded::Reading;
+use partition::partition;
 use rows::{OneByOne, sorted};
-use scatter::{Scatter, order_of, with_order};
-pub(crate) use sizes::Sizes;
-use store::{Part, Space, Store};
-
-/// Rows of a batch that is sorted into parts: of many parts each gets some.
-const SCATTER_ROWS: usize = 32 * 1024;
-/// Order values by which a part is split.
-const SAMPLE: u64 = 1 << 16;
-/// So often a part is split. Each time it becomes hundreds of times smaller.
-const DEEPEST: usize = 6;
+pub(crate) use sizes::{Sample, Sizes};
+use split::split_large;
+use store::{Part, Space};
 
 /// What was found, and how much went to the disk.
 pub(crate) struct Found {
@@ -65,8 +63,8 @@ pub(crate) fn run(
     watch: &dyn Watch,
 ) -> Result<Found, StreamError> {
     let total = sides.0.rows() + sides.1.rows();
-    let (sample, row_bytes) = sizes::sample(sides, work.common)?;
-    let sizes = Sizes::new(limits, total, row_bytes);
+    let sample = sizes::sample(sides, work.common)?;
+    let sizes = Sizes::new(limits, total, sample.row_bytes);
     run_sized(sides, (sample, sizes), work, options, files, limits, watch)
 }
 
@@ -76,7 +74,7 @@ pub(crate) fn run(
 /// As [`run`].
 pub(crate) fn run_sized(
     sides: (&Side, &Side),
-    (sample, sizes): (Vec<i64>, Sizes),
+    (sample, sizes): (Sample, Sizes),
     work: &Work<'_>,
     options: &Options,
     files: Files,
@@ -87,12 +85,13 @@ pub(crate) fn run_sized(
     let total = sides.0.rows() + sides.1.rows();
     let by_customer = orders_by_customer(common);
     let space = Arc::new(Space::new(limits.spill.clone(), sizes.held));
-    let bounds = Bounds::new(sample, sizes.parts, by_customer);
+    let bounds = Bounds::new(sample.orders.clone(), sizes.parts, by_customer);
     // Reading and sorting is one half of the work, comparing the other.
-    let parts = partition(sides, common, &space, &bounds, &sizes, limits.threads, &|rows| {
-        watch.rows(rows / 2, total);
-    })?;
-    let parts = split_large(parts, &space, &sizes, limits.threads, by_customer)?;
+    let by = (&sample, &bounds, &sizes);
+    let (parts, reading) =
+        partition(sides, common, &space, by, limits.threads, &|rows| watch.rows(rows / 2, total))?;
+    let parts = split_large(parts, &space, &reading.layout, &sizes, limits.threads, by_customer)?;
+    let reading = Arc::new(reading);
     let with = |scope| Options { scope, order: Order::Hash, ..options.clone() };
     let (customers, keys) = (with(Scope::Customers), with(Scope::Keys));
     let mut parts = parts.into_iter();
@@ -104,7 +103,7 @@ pub(crate) fn run_sized(
         |part: Part| {
             let rows = part.rows();
             let options = if part.scope == Scope::Customers { &customers } else { &keys };
-            Ok((compare(part, work, options, &space, &sizes)?, rows))
+            Ok((compare(part, work, options, (&space, &reading), &sizes)?, rows))
         },
         |rows| watch.rows((total + rows) / 2, total),
     )?;
@@ -115,139 +114,37 @@ fn compare(
     part: Part,
     work: &Work<'_>,
     options: &Options,
-    space: &Arc<Space>,
+    (space, reading): (&Arc<Space>, &Arc<Reading>),
     sizes: &Sizes,
 ) -> Result<Done, StreamError> {
     if part.bytes > sizes.part_bytes {
-        let all = Arc::new(OneByOne::new(part, Arc::clone(space), work.common)?);
+        let all = Arc::new(OneByOne::new(part, Arc::clone(space), Arc::clone(reading), work.common)?);
         return work.compare(options, all.read(0), all.read(1));
     }
     let [legacy, new] = part.chunks;
-    let (legacy, new) = (sorted(legacy, space, work.common)?, sorted(new, space, work.common)?);
+    let order = |chunks| sorted(chunks, space, reading, work.common);
+    let (legacy, new) = (order(legacy)?, order(new)?);
     work.compare(options, legacy, new)
 }
 
-/// Reads both sides and sorts their rows into parts.
-fn partition(
-    sides: (&Side, &Side),
-    common: &Arc<Common>,
-    space: &Space,
-    bounds: &Bounds,
-    sizes: &Sizes,
-    threads: usize,
-    progress: &(dyn Fn(u64) + Sync),
-) -> Result<Vec<Part>, StreamError> {
-    let sides = [sides.0, sides.1];
-    let stretches: Vec<(usize, Range<u64>)> = sides
-        .iter()
-        .enumerate()
-        .flat_map(|(number, side)| sizes.stretches(side).into_iter().map(move |rows| (number, rows)))
-        .collect();
-    let store = Store::new(space, bounds);
-    let done = AtomicU64::new(0);
-    each(stretches.len(), threads, |number| {
-        let (side, rows) = &stretches[number];
-        let count = rows.end - rows.start;
-        let mut scatter = Scatter::new(bounds);
-        for batch in sides[*side].read_by(rows.clone(), common, SCATTER_ROWS)? {
-            scatter.add(&with_order(&batch?, common)?)?;
-        }
-        scatter.finish(&store, *side, number as u64)?;
-        progress(done.fetch_add(count, Ordering::Relaxed) + count);
-        Ok(())
-    })?;
-    Ok(store.into_parts())
-}
-
-/// Splits parts until none is too large, apart from those that cannot be split.
-fn split_large(
-    mut parts: Vec<Part>,
-    space: &Space,
-    sizes: &Sizes,
-    threads: usize,
-    by_customer: bool,
-) -> Result<Vec<Part>, StreamError> {
-    for _ in 0..DEEPEST {
-        if parts.iter().all(|part| part.bytes <= sizes.part_bytes) {
-            break;
-        }
-        let before: Vec<Mutex<Vec<Part>>> = parts.into_iter().map(|part| Mutex::new(vec![part])).collect();
-        each(before.len(), threads, |number| {
-            let mut place = before[number].lock().unwrap_or_else(PoisonError::into_inner);
-            let mut after = Vec::new();
-            for part in place.drain(..) {
-                if part.bytes <= sizes.part_bytes {
-                    after.push(part);
-                } else {
-                    after.extend(split(part, space, sizes, by_customer)?);
-                }
-            }
-            *place = after;
-            Ok(())
-        })?;
-        parts =
-            before.into_iter().flat_map(|p| p.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
-    }
-    Ok(parts)
-}
-
-fn split(part: Part, space: &Space, sizes: &Sizes, by_customer: bool) -> Result<Vec<Part>, StreamError> {
-    let step = (part.rows() / SAMPLE).max(1) as usize;
-    let mut sample = Vec::new();
-    let (mut least, mut most) = (i64::MAX, i64::MIN);
-    for chunk in part.chunks.iter().flatten() {
-        let rows = space.load(chunk)?;
-        let values = order_of(&rows)?.values();
-        sample.extend(values.iter().step_by(step));
-        for value in values {
-            least = least.min(*value);
-            most = most.max(*value);
-        }
-    }
-    if least >= most {
-        return Ok(vec![part]);
-    }
-    // Both ends belong to the sample, so that it tells at least two values apart.
-    sample.extend([least, most]);
-    let scope = part.scope;
-    let bounds = Bounds::new(sample, sizes.parts_of(part.bytes).max(2), by_customer);
-    let store = Store::new(space, &bounds);
-    for (side, chunks) in part.chunks.into_iter().enumerate() {
-        let mut scatter = Scatter::new(&bounds);
-        let (mut number, mut rows) = (0, 0);
-        for chunk in chunks {
-            rows += chunk.rows;
-            scatter.add(&space.take(chunk)?)?;
-            if rows >= sizes.stretch_rows {
-                scatter.finish(&store, side, number)?;
-                (number, rows) = (number + 1, 0);
-            }
-        }
-        scatter.finish(&store, side, number)?;
-    }
-    let mut parts = store.into_parts();
-    // What was cut out of a customer stays a part of it.
-    if scope == Scope::Keys {
-        parts.iter_mut().for_each(|part| part.scope = Scope::Keys);
-    }
-    Ok(parts)
-}
-
-/// Does `count` things on several threads.
-fn each(
+/// Does `count` things on several threads, each of which has something of its own from its beginning to its end.
+fn each<T>(
     count: usize,
     threads: usize,
-    act: impl Fn(usize) -> Result<(), StreamError> + Sync,
+    begin: impl Fn() -> T + Sync,
+    act: impl Fn(&mut T, usize) -> Result<(), StreamError> + Sync,
+    end: impl Fn(T) -> Result<(), StreamError> + Sync,
 ) -> Result<(), StreamError> {
     let next = AtomicU64::new(0);
     let stop = AtomicBool::new(false);
     let run = || {
+        let mut own = begin();
         while !stop.load(Ordering::Relaxed) {
             let number = next.fetch_add(1, Ordering::Relaxed) as usize;
             if number >= count {
-                break;
+                return end(own);
             }
-            if let Err(error) = act(number) {
+            if let Err(error) = act(&mut own, number) {
                 stop.store(true, Ordering::Relaxed);
                 return Err(error);
             }
@@ -258,4 +155,13 @@ fn each(
         let threads: Vec<_> = (0..threads.max(1).min(count.max(1))).map(|_| scope.spawn(run)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(StreamError::Thread)))
     })
+}
+
+fn failed(source: ArrowError) -> StreamError {
+    StreamError::Compare(CompareError::Arrow(source))
+}
+
+/// What a lock guards, even where a thread broke off while it held it.
+fn poisoned<T>(guarded: LockResult<T>) -> T {
+    guarded.unwrap_or_else(PoisonError::into_inner)
 }

@@ -6,4 +6,5 @@ mod failures;
 mod files;
 mod sorted;
 mod support;
+mod types;
 mod unsorted;

@@ -1,4 +1,4 @@
-//! The file for rows that exceed the memory: batches in Arrow's IPC format, one behind the other.
+//! The file for rows that exceed the memory, chunks one behind the other.
 //!
 //! The file has no name, so that nothing stays behind however the process ends.
 
@@ -15,6 +15,7 @@ use arrow::{
     record_batch::RecordBatch,
 };
 
+use super::store::Rows;
 use crate::error::StreamError;
 
 /// A file that several threads write and read at once.
@@ -25,11 +26,13 @@ pub(super) struct Disk {
     end: AtomicU64,
 }
 
-/// Where a batch stands.
+/// Where a chunk stands: its rows, the texts that travel with them, the columns beside them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Extent {
     offset: u64,
-    length: usize,
+    rows: usize,
+    texts: usize,
+    beside: usize,
 }
 
 impl Disk {
@@ -44,23 +47,50 @@ impl Disk {
         self.end.load(Ordering::Relaxed)
     }
 
-    pub(super) fn write(&self, batch: &RecordBatch) -> Result<Extent, StreamError> {
-        let buffers = StreamEncoder::try_new(batch.schema_ref())
-            .and_then(|mut encoder| encoder.encode(batch))
-            .map_err(|source| self.failed(source.into()))?;
-        let bytes = buffers.iter().map(Buffer::as_slice).collect::<Vec<_>>().concat();
-        let offset = self.end.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-        write_at(&self.file, &bytes, offset).map_err(|source| self.failed(source.into()))?;
-        Ok(Extent { offset, length: bytes.len() })
+    pub(super) fn write(&self, rows: &Rows) -> Result<Extent, StreamError> {
+        let beside = match &rows.beside {
+            Some(batch) => {
+                let buffers = StreamEncoder::try_new(batch.schema_ref())
+                    .and_then(|mut encoder| encoder.encode(batch))
+                    .map_err(|source| self.failed(source.into()))?;
+                buffers.iter().map(Buffer::as_slice).collect::<Vec<_>>().concat()
+            }
+            None => Vec::new(),
+        };
+        let (bytes, texts) = (&rows.bytes, &rows.texts);
+        let length = bytes.len() + texts.len() + beside.len();
+        let offset = self.end.fetch_add(length as u64, Ordering::Relaxed);
+        let mut at = offset;
+        for piece in [bytes, texts, &beside].into_iter().filter(|piece| !piece.is_empty()) {
+            write_at(&self.file, piece, at).map_err(|source| self.failed(source.into()))?;
+            at += piece.len() as u64;
+        }
+        Ok(Extent { offset, rows: bytes.len(), texts: texts.len(), beside: beside.len() })
     }
 
-    pub(super) fn read(&self, extent: Extent) -> Result<RecordBatch, StreamError> {
-        let mut bytes = MutableBuffer::from_len_zeroed(extent.length);
-        read_at(&self.file, bytes.as_slice_mut(), extent.offset)
-            .map_err(|source| self.failed(source.into()))?;
+    /// Some bytes of the rows, from a place among them on.
+    pub(super) fn read_rows(&self, extent: Extent, from: usize, into: &mut [u8]) -> Result<(), StreamError> {
+        read_at(&self.file, into, extent.offset + from as u64).map_err(|source| self.failed(source.into()))
+    }
+
+    /// The texts that travel.
+    pub(super) fn read_texts(&self, extent: Extent) -> Result<Vec<u8>, StreamError> {
+        let mut texts = vec![0; extent.texts];
+        self.read_rows(extent, extent.rows, &mut texts)?;
+        Ok(texts)
+    }
+
+    /// The columns beside the rows.
+    pub(super) fn read_beside(&self, extent: Extent) -> Result<Option<RecordBatch>, StreamError> {
+        if extent.beside == 0 {
+            return Ok(None);
+        }
+        let mut bytes = MutableBuffer::from_len_zeroed(extent.beside);
+        self.read_rows(extent, extent.rows + extent.texts, bytes.as_slice_mut())?;
         let batch = StreamDecoder::new().decode(&mut Buffer::from(bytes));
         let cut_short = || ArrowError::IpcError("a batch is cut short".to_owned());
-        batch.and_then(|batch| batch.ok_or_else(cut_short)).map_err(|source| self.failed(source.into()))
+        let batch = batch.and_then(|batch| batch.ok_or_else(cut_short));
+        batch.map(Some).map_err(|source| self.failed(source.into()))
     }
 
     fn failed(&self, source: Box<dyn std::error::Error + Send + Sync>) -> StreamError {
@@ -113,21 +143,31 @@ mod tests {
     use super::*;
 
     #[test]
-    fn batches_come_back_as_they_were_and_no_file_is_seen() {
+    fn chunks_come_back_as_they_were_and_no_file_is_seen() {
         let folder = tempfile::tempdir().unwrap();
         let disk = Disk::create(folder.path()).unwrap();
-        let batch = |from: i64| {
+        let rows = |from: u8| {
             let texts = ["a", "a text of more than twelve bytes", ""];
             let columns: Vec<(&str, ArrayRef)> = vec![
                 ("t", Arc::new(StringViewArray::from_iter(texts.map(Some).into_iter().chain([None])))),
-                ("n", Arc::new(Int64Array::from_iter_values(from..from + 4))),
+                ("n", Arc::new(Int64Array::from_iter_values((0..4).map(|n| n + i64::from(from))))),
             ];
-            RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
+            let columns = columns.into_iter().map(|(n, a)| (n, a, true));
+            let beside = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+            Rows {
+                bytes: (from..from + 40).collect(),
+                texts: vec![from; usize::from(from) * 3],
+                beside: (from % 2 == 0).then_some(beside),
+            }
         };
-        let extents: Vec<Extent> = (0..20).map(|i| disk.write(&batch(i)).unwrap()).collect();
+        let extents: Vec<Extent> = (0..20).map(|i| disk.write(&rows(i)).unwrap()).collect();
         assert!(disk.written() > 0);
-        for (i, extent) in extents.into_iter().enumerate().rev() {
-            assert_eq!(disk.read(extent).unwrap(), batch(i as i64));
+        for (i, extent) in (0..20).zip(extents).rev() {
+            let mut bytes = [0; 30];
+            disk.read_rows(extent, 10, &mut bytes).unwrap();
+            assert_eq!(bytes, rows(i).bytes[10..]);
+            assert_eq!(disk.read_texts(extent).unwrap(), rows(i).texts);
+            assert_eq!(disk.read_beside(extent).unwrap(), rows(i).beside);
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }

@@ -1,136 +1,228 @@
-//! Sorts the rows of a stretch of a side into parts.
-
-use std::sync::Arc;
+//! Sorts rows into parts. What a part gets waits until there is enough of it to be stored at once.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray, Int64Array, UInt32Array},
-    compute::{concat, take},
-    datatypes::{DataType, Field, Int64Type, Schema},
+    array::{RecordBatch, UInt32Array},
+    compute::{concat_batches, take_record_batch},
     error::ArrowError,
-    record_batch::{RecordBatch, RecordBatchOptions},
 };
-use dualrun_compare::{Common, CompareError, ORDER_COLUMN, order_values};
 
-use super::{bounds::Bounds, store::Store};
+use super::{
+    bounds::Bounds,
+    failed,
+    layout::{Layout, bytes_at},
+    store::{Rows, Segment, Store},
+    texts::TRAVELS,
+};
 use crate::error::StreamError;
 
-/// Takes the batches of one stretch of a side. Its rows stand in memory until it ends.
+/// Takes rows of one side on one thread.
+#[derive(Debug)]
 pub(super) struct Scatter<'a> {
+    layout: &'a Layout,
     bounds: &'a Bounds,
-    pending: Vec<Vec<RecordBatch>>,
+    store: &'a Store<'a>,
+    side: usize,
+    /// So many bytes of a part are stored at once.
+    enough: usize,
+    waiting: Vec<Waiting>,
+    /// Where the rows come from that are being added.
+    number: u64,
+    sequence: u64,
+    /// What is stored apart gets sequences of its own.
+    counts: bool,
     targets: Vec<u16>,
 }
 
+/// Rows of a part.
+#[derive(Debug, Default)]
+struct Waiting {
+    rows: Rows,
+    beside: Vec<RecordBatch>,
+    segments: Vec<Segment>,
+    /// Rows that belong to the segments.
+    marked: usize,
+}
+
 impl<'a> Scatter<'a> {
-    pub(super) fn new(bounds: &'a Bounds) -> Self {
-        Self { bounds, pending: vec![Vec::new(); bounds.parts()], targets: Vec::new() }
+    pub(super) fn new(
+        layout: &'a Layout,
+        bounds: &'a Bounds,
+        store: &'a Store<'a>,
+        side: usize,
+        enough: usize,
+    ) -> Self {
+        let waiting = (0..bounds.parts()).map(|_| Waiting::default()).collect();
+        Self {
+            layout,
+            bounds,
+            store,
+            side,
+            enough,
+            waiting,
+            number: 0,
+            sequence: 0,
+            counts: true,
+            targets: Vec::new(),
+        }
     }
 
-    /// Adds rows, whose last column is their order value.
-    pub(super) fn add(&mut self, batch: &RecordBatch) -> Result<(), StreamError> {
-        let parts = self.bounds.parts();
-        if parts == 1 {
-            self.pending[0].push(batch.clone());
+    /// Begins a stretch of the side, or a segment of one that was read before.
+    pub(super) fn begin(&mut self, number: u64, sequence: Option<u64>) {
+        self.number = number;
+        self.counts = sequence.is_none();
+        self.sequence = sequence.unwrap_or(self.sequence);
+    }
+
+    /// Adds rows of the stretch. Texts that travel (`travel`: there are some) are asked for by the row and the number of the
+    /// text column.
+    pub(super) fn add<'t>(
+        &mut self,
+        rows: &[u8],
+        travel: bool,
+        text: impl Fn(usize, usize) -> Option<&'t [u8]>,
+        beside: Option<&RecordBatch>,
+    ) -> Result<(), StreamError> {
+        self.targets.clear();
+        for (row, bytes) in rows.chunks_exact(self.layout.width).enumerate() {
+            let part = self.bounds.part(Layout::order(bytes));
+            let waiting = &mut self.waiting[part];
+            let at = waiting.rows.bytes.len();
+            if at == 0 {
+                waiting.rows.bytes.reserve_exact(self.enough + self.layout.width);
+            }
+            waiting.rows.bytes.extend_from_slice(bytes);
+            if travel {
+                for (column, place) in self.layout.texts.iter().enumerate() {
+                    let slot = at + place;
+                    if u32::from_le_bytes(bytes_at(bytes, *place)) >= TRAVELS {
+                        let place = pack(text(row, column), &mut waiting.rows.texts)?;
+                        waiting.rows.bytes[slot..slot + 4].copy_from_slice(&place.to_le_bytes());
+                    }
+                }
+            }
+            if beside.is_some() {
+                // There are fewer parts than that, see `Sizes`.
+                self.targets.push(part as u16);
+            } else if waiting.rows.bytes.len() + waiting.rows.texts.len() >= self.enough {
+                self.store(part)?;
+            }
+        }
+        match beside {
+            Some(beside) => self.add_beside(beside),
+            None => Ok(()),
+        }
+    }
+
+    /// Ends a stretch: rows that follow come from another one.
+    pub(super) fn end(&mut self) -> Result<(), StreamError> {
+        for waiting in &mut self.waiting {
+            waiting.mark(self.number, self.sequence, self.layout.width);
+            // Slices keep all of the batches that they were cut from.
+            if !waiting.beside.is_empty() {
+                waiting.beside = vec![compact(&waiting.beside).map_err(failed)?];
+            }
+        }
+        self.sequence += u64::from(self.counts);
+        Ok(())
+    }
+
+    /// Gives the parts what waits, of stretches that have ended.
+    pub(super) fn finish(&mut self) -> Result<(), StreamError> {
+        for part in 0..self.waiting.len() {
+            self.store(part)?;
+        }
+        Ok(())
+    }
+
+    fn store(&mut self, part: usize) -> Result<(), StreamError> {
+        let waiting = &mut self.waiting[part];
+        if waiting.rows.bytes.is_empty() {
             return Ok(());
         }
-        let values = order_of(batch)?;
-        let mut ends = vec![0u32; parts];
-        self.targets.clear();
-        for value in values.values() {
-            let part = self.bounds.part(*value);
-            ends[part] += 1;
-            // There are fewer parts than that, see `Sizes`.
-            self.targets.push(part as u16);
+        waiting.mark(self.number, self.sequence, self.layout.width);
+        self.sequence += u64::from(self.counts);
+        waiting.marked = 0;
+        if !waiting.beside.is_empty() {
+            waiting.rows.beside = Some(compact(&waiting.beside).map_err(failed)?);
+            waiting.beside.clear();
         }
-        let mut sum = 0;
-        for end in &mut ends {
-            let count = *end;
-            *end = sum;
-            sum += count;
+        self.store.push(part, self.side, std::mem::take(&mut waiting.segments), &mut waiting.rows)
+    }
+
+    /// The columns beside the rows that were added last.
+    fn add_beside(&mut self, beside: &RecordBatch) -> Result<(), StreamError> {
+        let parts = self.waiting.len();
+        let mut ends = vec![0u32; parts + 1];
+        self.targets.iter().for_each(|part| ends[usize::from(*part) + 1] += 1);
+        for part in 0..parts {
+            ends[part + 1] += ends[part];
         }
-        let mut places = vec![0u32; batch.num_rows()];
+        let starts = ends.clone();
+        let mut places = vec![0u32; self.targets.len()];
         for (row, part) in (0u32..).zip(&self.targets) {
             let end = &mut ends[usize::from(*part)];
             places[*end as usize] = row;
             *end += 1;
         }
-        let sorted = take_rows(batch, &UInt32Array::from(places)).map_err(failed)?;
-        let mut from = 0;
-        for (pending, end) in self.pending.iter_mut().zip(ends) {
-            let end = end as usize;
-            if end > from {
-                pending.push(sorted.slice(from, end - from));
-            }
-            from = end;
-        }
-        Ok(())
-    }
-
-    /// Gives the parts their rows; `number` orders them among those of other stretches.
-    pub(super) fn finish(&mut self, store: &Store<'_>, side: usize, number: u64) -> Result<(), StreamError> {
-        for (part, pending) in self.pending.iter_mut().enumerate() {
-            if !pending.is_empty() {
-                let rows = compact(pending).map_err(failed)?;
-                pending.clear();
-                store.push(part, side, number, rows)?;
+        let sorted = take_record_batch(beside, &UInt32Array::from(places)).map_err(failed)?;
+        for part in 0..parts {
+            let (from, to) = (starts[part] as usize, starts[part + 1] as usize);
+            if to > from {
+                self.waiting[part].beside.push(sorted.slice(from, to - from));
+                if self.waiting[part].rows.bytes.len() >= self.enough {
+                    self.store(part)?;
+                }
             }
         }
         Ok(())
     }
 }
 
-/// Adds the order values as the last column.
-pub(super) fn with_order(batch: &RecordBatch, common: &Common) -> Result<RecordBatch, StreamError> {
-    let values = order_values(batch, common).map_err(StreamError::Compare)?;
-    let mut fields: Vec<Arc<Field>> = batch.schema_ref().fields().iter().cloned().collect();
-    fields.push(Arc::new(Field::new(ORDER_COLUMN, DataType::Int64, false)));
-    let mut columns = batch.columns().to_vec();
-    columns.push(Arc::new(values));
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(failed)
+impl Waiting {
+    /// Takes note of where the rows come from that are in no segment yet.
+    fn mark(&mut self, number: u64, sequence: u64, width: usize) {
+        let rows = self.rows.bytes.len() / width - self.marked;
+        if rows > 0 {
+            self.segments.push(Segment { number, sequence, rows });
+            self.marked += rows;
+        }
+    }
 }
 
-/// The order values of rows that have them.
-pub(super) fn order_of(batch: &RecordBatch) -> Result<&Int64Array, StreamError> {
-    let last = batch.columns().last().and_then(|column| column.as_primitive_opt::<Int64Type>());
-    last.ok_or_else(|| {
-        StreamError::Compare(CompareError::MissingColumn { side: None, column: ORDER_COLUMN.to_owned() })
-    })
+/// Adds a text to those that travel, behind its length, and answers with where it stands.
+fn pack(text: Option<&[u8]>, texts: &mut Vec<u8>) -> Result<u32, StreamError> {
+    let place = u32::try_from(texts.len()).ok().filter(|place| *place < TRAVELS);
+    let length = text.and_then(|text| u32::try_from(text.len()).ok());
+    let (Some(text), Some(place), Some(length)) = (text, place, length) else {
+        return Err(failed(ArrowError::ComputeError("a text of a row is missing or too long".to_owned())));
+    };
+    texts.extend_from_slice(&length.to_le_bytes());
+    texts.extend_from_slice(text);
+    Ok(TRAVELS | place)
 }
 
-pub(super) fn take_rows(batch: &RecordBatch, places: &UInt32Array) -> Result<RecordBatch, ArrowError> {
-    let columns =
-        batch.columns().iter().map(|column| take(column, places, None)).collect::<Result<_, _>>()?;
-    let options = RecordBatchOptions::new().with_row_count(Some(places.len()));
-    RecordBatch::try_new_with_options(batch.schema(), columns, &options)
+/// A text that travels, by the number that stands in the row.
+pub(super) fn packed(texts: &[u8], number: u32) -> Option<(usize, &[u8])> {
+    let at = (number & !TRAVELS) as usize;
+    let length = texts.get(at..at + 4)?;
+    let length = u32::from_le_bytes(bytes_at(length, 0)) as usize;
+    Some((at + 4, texts.get(at + 4..at + 4 + length)?))
 }
 
 /// All these rows in one batch, without what they share with others: slices keep what they were cut from, views all the
-/// texts of the batches they come from.
+/// values of the batches they come from.
 pub(super) fn compact(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
     let Some(first) = batches.first() else { return Err(ArrowError::ComputeError("no rows".to_owned())) };
-    let columns = (0..first.num_columns())
-        .map(|column| {
-            // A single array would come back as it is.
-            let nothing = first.column(column).slice(0, 0);
-            let arrays: Vec<&dyn Array> =
-                batches.iter().map(|batch| batch.column(column).as_ref()).chain([nothing.as_ref()]).collect();
-            let whole = concat(&arrays)?;
-            Ok(match whole.data_type() {
-                DataType::Utf8View => Arc::new(whole.as_string_view().gc()),
-                _ => whole,
-            })
-        })
-        .collect::<Result<Vec<ArrayRef>, ArrowError>>()?;
-    RecordBatch::try_new(first.schema(), columns)
-}
-
-pub(super) fn failed(source: ArrowError) -> StreamError {
-    StreamError::Compare(CompareError::Arrow(source))
+    // A single batch would come back as it is.
+    let nothing = first.slice(0, 0);
+    concat_batches(&first.schema(), batches.iter().chain([&nothing]))
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::StringViewArray;
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, Int64Array, StringArray};
 
     use super::*;
 
@@ -138,7 +230,7 @@ mod tests {
     fn what_is_kept_of_a_few_rows_is_small() {
         let texts = (0..10_000).map(|i| Some(format!("text number {i} of very many")));
         let columns: Vec<(&str, ArrayRef)> = vec![
-            ("t", Arc::new(StringViewArray::from_iter(texts))),
+            ("t", Arc::new(StringArray::from_iter(texts))),
             ("n", Arc::new(Int64Array::from_iter_values(0..10_000))),
         ];
         let all = RecordBatch::try_from_iter(columns).unwrap();
@@ -148,5 +240,17 @@ mod tests {
             assert_eq!(kept, few);
             assert!(kept.get_array_memory_size() < 4000, "{}", kept.get_array_memory_size());
         }
+    }
+
+    #[test]
+    fn texts_that_travel_are_found_by_their_number() {
+        let mut texts = Vec::new();
+        let numbers: Vec<u32> = ["a", "", "longer than that"]
+            .iter()
+            .map(|t| pack(Some(t.as_bytes()), &mut texts).unwrap())
+            .collect();
+        let found: Vec<&[u8]> = numbers.iter().map(|number| packed(&texts, *number).unwrap().1).collect();
+        assert_eq!(found, [&b"a"[..], b"", b"longer than that"]);
+        assert_eq!(packed(&texts, TRAVELS | 1000), None);
     }
 }

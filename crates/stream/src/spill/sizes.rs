@@ -1,10 +1,11 @@
-//! How large the parts are, and what they are cut by.
+//! How large the parts are, what they are cut by, and what the memory is for.
 
-use std::{ops::Range, sync::Arc};
+use std::{collections::HashSet, ops::Range, sync::Arc};
 
-use dualrun_compare::Common;
+use arrow::array::{Array, AsArray};
+use dualrun_compare::{Common, order_values, text_hash};
 
-use super::scatter::{compact, failed, order_of, with_order};
+use super::layout::Layout;
 use crate::{
     compare::Limits,
     error::StreamError,
@@ -13,12 +14,26 @@ use crate::{
 
 /// Rows of both sides in a part that is sorted within the cache of a core.
 const PART_ROWS: u64 = 1 << 17;
-/// More parts than this get too few rows of a stretch each.
-const MOST_PARTS: u64 = 512;
-/// Rows that are sorted into parts before the parts get them.
+/// More parts than this are not made for the sake of the cache.
+const GOOD_PARTS: u64 = 512;
+/// More parts than this are not told apart quickly.
+const MOST_PARTS: u64 = 1 << 12;
+/// Rows after which a thread turns to other rows.
 const MOST_STRETCH: u64 = 1 << 20;
 /// A part of fewer bytes is not worth splitting.
 const LEAST_PART: u64 = 256 << 10;
+/// A part of more bytes has more rows than can be numbered.
+const MOST_PART: u64 = 4 << 30;
+/// With less a thread gets nowhere.
+const LEAST_SHARE: u64 = 1 << 20;
+/// What of a part is stored at once: less makes the disk slow, more makes it no faster.
+const WAITING: Range<u64> = 4 << 10..64 << 10;
+/// What the process needs beside the rows, at most and for each thread: pages of Parquet files that are read, batches that
+/// are compared, differences that are encoded.
+const PROCESS_BYTES: u64 = 32 << 20;
+const THREAD_BYTES: u64 = 24 << 20;
+/// Bytes in memory for each byte of a part that is compared: the rows, what they are sorted by.
+const PART_FACTOR: u64 = 2;
 /// Places of a side from which rows are sampled, and how many.
 const WINDOWS: u64 = 32;
 const WINDOW_ROWS: u64 = 1024;
@@ -30,30 +45,55 @@ pub(crate) struct Sizes {
     pub(crate) held: u64,
     /// Bytes of a part that a thread may load: besides the rows stand those that are put in order.
     pub(crate) part_bytes: u64,
-    /// Rows that a thread sorts into parts at once.
+    /// Rows that a thread reads before it turns to others.
     pub(crate) stretch_rows: u64,
     /// How many parts there should be.
     pub(crate) parts: usize,
+    /// Bytes of a part that wait on a thread until they are stored together.
+    pub(crate) waiting_bytes: usize,
+    /// Bytes of texts that repeat.
+    pub(crate) dictionary_bytes: u64,
+}
+
+/// What was seen of rows from all over both sides.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// Order values.
+    pub(crate) orders: Vec<i64>,
+    /// By text column: whether the texts repeat.
+    pub(crate) repeating: Vec<bool>,
+    /// Bytes that a row takes.
+    pub(crate) row_bytes: u64,
 }
 
 impl Sizes {
-    /// Half of the memory is for parts that stay there, the other half for what the threads work on.
+    /// What is left beside the process itself: half of it for parts that stay in memory, a little for texts that repeat, the
+    /// rest for what the threads work on.
     pub(super) fn new(limits: &Limits, rows: u64, row_bytes: u64) -> Self {
-        let share = limits.memory / 2 / limits.threads.max(1) as u64;
-        let part_bytes = (share / 3).max(LEAST_PART);
-        let by_size = (rows * row_bytes * 2).div_ceil(part_bytes);
-        let parts = by_size.max(rows / PART_ROWS).clamp(1, MOST_PARTS);
+        let threads = limits.threads.max(1) as u64;
+        let process = PROCESS_BYTES + threads * THREAD_BYTES;
+        let left = limits.memory - process.min(limits.memory / 2);
+        let (held, dictionary_bytes) = (left / 2, left / 16);
+        let share = ((left - held - dictionary_bytes) / threads).max(LEAST_SHARE);
+        let part_bytes = (share / PART_FACTOR).clamp(LEAST_PART, MOST_PART);
+        let by_size = (rows * row_bytes * 3 / 2).div_ceil(part_bytes);
+        let by_waiting = (share / WAITING.start).clamp(1, MOST_PARTS);
+        let parts = by_size.max((rows / PART_ROWS).min(GOOD_PARTS)).clamp(1, by_waiting);
+        let waiting = (share / parts).clamp(WAITING.start, WAITING.end);
         Self {
-            held: limits.memory / 2,
+            held,
             part_bytes,
             stretch_rows: (share / 4 / row_bytes.max(1)).clamp(BATCH_ROWS as u64, MOST_STRETCH),
             parts: parts as usize,
+            waiting_bytes: waiting as usize,
+            dictionary_bytes,
         }
     }
 
     /// How many parts a part that is too large should become.
     pub(super) fn parts_of(&self, bytes: u64) -> usize {
-        (bytes * 2).div_ceil(self.part_bytes.max(1)).clamp(2, MOST_PARTS) as usize
+        let room = self.part_bytes.saturating_mul(PART_FACTOR) / (self.waiting_bytes as u64).max(1);
+        (bytes.saturating_mul(2)).div_ceil(self.part_bytes.max(1)).min(room).clamp(2, MOST_PARTS) as usize
     }
 
     /// The rows of a side in stretches, which begin with a row group where that is near.
@@ -77,10 +117,13 @@ impl Sizes {
     }
 }
 
-/// Order values of rows from all over both sides, and the bytes that a row takes in memory.
-pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<(Vec<i64>, u64), StreamError> {
-    let mut values = Vec::new();
-    let mut bytes = 0;
+/// Looks at rows from all over both sides.
+pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<Sample, StreamError> {
+    let layout = Layout::new(common);
+    let columns: Vec<usize> = layout.text_columns().collect();
+    let mut orders = Vec::new();
+    let mut texts: Vec<(HashSet<u64>, u64, u64)> = vec![Default::default(); columns.len()];
+    let mut beside = 0;
     for side in [sides.0, sides.1] {
         let rows = side.rows();
         let windows = rows.div_ceil(WINDOW_ROWS).min(WINDOWS);
@@ -88,12 +131,32 @@ pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<(Vec
             let start = rows * window / windows;
             let end = (start + WINDOW_ROWS).min(rows);
             for batch in side.read(start..end, common)? {
-                let batch = compact(&[with_order(&batch?, common)?]).map_err(failed)?;
-                values.extend_from_slice(order_of(&batch)?.values());
-                bytes += batch.get_array_memory_size() as u64;
+                let batch = batch?;
+                orders
+                    .extend_from_slice(order_values(&batch, common).map_err(StreamError::Compare)?.values());
+                for (column, (seen, count, bytes)) in columns.iter().zip(&mut texts) {
+                    let array = batch.column(*column).as_string_view();
+                    for row in (0..array.len()).filter(|row| array.is_valid(*row)) {
+                        seen.insert(text_hash(array, row));
+                        *count += 1;
+                        *bytes += 4 + array.value(row).len() as u64;
+                    }
+                }
+                let size = |column: &usize| batch.column(*column).get_array_memory_size() as u64;
+                beside += layout.beside.iter().map(size).sum::<u64>();
             }
         }
     }
-    let row_bytes = bytes / (values.len() as u64).max(1);
-    Ok((values, row_bytes.max(1)))
+    let rows = (orders.len() as u64).max(1);
+    let repeats = |seen: &HashSet<u64>, count: u64| seen.len() as u64 * 2 <= count;
+    let travelling: u64 = texts
+        .iter()
+        .filter(|(seen, count, _)| !repeats(seen, *count))
+        .map(|(_, _, bytes)| bytes / rows)
+        .sum();
+    Ok(Sample {
+        repeating: texts.iter().map(|(seen, count, _)| repeats(seen, *count)).collect(),
+        row_bytes: layout.width as u64 + travelling + beside / rows,
+        orders,
+    })
 }

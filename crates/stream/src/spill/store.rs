@@ -1,4 +1,7 @@
 //! Parts of both sides while they grow, in memory as long as they fit and on disk from then on.
+//!
+//! A part is a list of chunks, which come from several threads. The segments of a chunk say which of its rows come from where
+//! in the side, so that rows of one key are found in the order in which they stood there.
 
 use std::{
     path::PathBuf,
@@ -39,17 +42,33 @@ pub(super) struct Part {
     on_disk: bool,
 }
 
+/// Rows as `layout` has them, the texts that travel with them, and the columns that have no place in them.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    pub(super) bytes: Vec<u8>,
+    pub(super) texts: Vec<u8>,
+    pub(super) beside: Option<RecordBatch>,
+}
+
+/// Rows of a chunk that stand in one stretch of the side. Those of a smaller number, then of a smaller sequence, come
+/// first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub(super) number: u64,
+    pub(super) sequence: u64,
+    pub(super) rows: usize,
+}
+
 /// Some rows of a side.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    number: u64,
-    pub(super) rows: u64,
+    pub(super) segments: Vec<Segment>,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    Memory(RecordBatch),
+    Memory(Rows),
     Disk(Extent),
 }
 
@@ -70,22 +89,37 @@ impl Space {
         self.disk.get().map_or(0, Disk::written)
     }
 
-    /// The rows of a chunk, which stays where it is.
-    pub(super) fn load(&self, chunk: &Chunk) -> Result<RecordBatch, StreamError> {
+    /// Copies the rows of a chunk from a byte on.
+    pub(super) fn read_rows(&self, chunk: &Chunk, from: usize, into: &mut [u8]) -> Result<(), StreamError> {
         match &chunk.place {
-            Place::Memory(batch) => Ok(batch.clone()),
-            Place::Disk(extent) => self.disk()?.read(*extent),
+            Place::Memory(rows) => {
+                into.copy_from_slice(&rows.bytes[from..from + into.len()]);
+                Ok(())
+            }
+            Place::Disk(extent) => self.disk()?.read_rows(*extent, from, into),
         }
     }
 
-    /// The rows of a chunk, which is gone then.
-    pub(super) fn take(&self, chunk: Chunk) -> Result<RecordBatch, StreamError> {
-        match chunk.place {
-            Place::Memory(batch) => {
-                self.used.fetch_sub(size(&batch), Ordering::Relaxed);
-                Ok(batch)
-            }
-            Place::Disk(extent) => self.disk()?.read(extent),
+    /// The texts that travel with the rows of a chunk.
+    pub(super) fn read_texts(&self, chunk: &Chunk) -> Result<Vec<u8>, StreamError> {
+        match &chunk.place {
+            Place::Memory(rows) => Ok(rows.texts.clone()),
+            Place::Disk(extent) => self.disk()?.read_texts(*extent),
+        }
+    }
+
+    /// The columns beside the rows of a chunk.
+    pub(super) fn read_beside(&self, chunk: &Chunk) -> Result<Option<RecordBatch>, StreamError> {
+        match &chunk.place {
+            Place::Memory(rows) => Ok(rows.beside.clone()),
+            Place::Disk(extent) => self.disk()?.read_beside(*extent),
+        }
+    }
+
+    /// Takes note that a chunk is needed no more.
+    pub(super) fn release(&self, chunk: Chunk) {
+        if let Place::Memory(rows) = chunk.place {
+            self.used.fetch_sub(rows.size(), Ordering::Relaxed);
         }
     }
 
@@ -101,7 +135,27 @@ impl Space {
 
 impl Part {
     pub(super) fn rows(&self) -> u64 {
-        self.chunks.iter().flatten().map(|chunk| chunk.rows).sum()
+        self.chunks.iter().flatten().map(|chunk| chunk.rows() as u64).sum()
+    }
+}
+
+impl Chunk {
+    pub(super) fn rows(&self) -> usize {
+        self.segments.iter().map(|segment| segment.rows).sum()
+    }
+}
+
+impl Rows {
+    /// Bytes in memory.
+    fn size(&self) -> u64 {
+        let beside = self.beside.as_ref().map_or(0, RecordBatch::get_array_memory_size);
+        (self.bytes.len() + self.texts.len() + beside) as u64
+    }
+
+    fn clear(&mut self) {
+        self.bytes.clear();
+        self.texts.clear();
+        self.beside = None;
     }
 }
 
@@ -118,27 +172,27 @@ impl<'a> Store<'a> {
         Self { space, parts: Mutex::new((0..bounds.parts()).map(part).collect()) }
     }
 
-    /// Adds rows of a side to a part. Rows of smaller numbers stand before them, those of one number are added in their
-    /// order. Where the memory does not suffice, the largest part goes to the disk, and stays there.
+    /// Moves rows of a side into a part; `rows` is empty then. Where the memory does not suffice, the largest part goes to
+    /// the disk, and stays there.
     pub(super) fn push(
         &self,
         part: usize,
         side: usize,
-        number: u64,
-        rows: RecordBatch,
+        segments: Vec<Segment>,
+        rows: &mut Rows,
     ) -> Result<(), StreamError> {
-        let bytes = size(&rows);
-        let chunk = Chunk { number, rows: rows.num_rows() as u64, place: Place::Memory(rows) };
+        let bytes = rows.size();
         let mut leaving = Vec::new();
-        {
+        let on_disk = {
             let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
             let target = &mut parts[part];
             target.bytes += bytes;
-            if target.on_disk {
-                leaving.push((part, side, chunk));
-            } else {
+            if !target.on_disk {
+                let mut rows = std::mem::take(rows);
+                rows.bytes.shrink_to_fit();
+                rows.texts.shrink_to_fit();
                 target.held += bytes;
-                target.chunks[side].push(chunk);
+                target.chunks[side].push(Chunk { segments, place: Place::Memory(rows) });
                 let mut used = self.space.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
                 while used > self.space.limit
                     && let Some((number, largest)) = largest(&mut parts)
@@ -151,7 +205,16 @@ impl<'a> Store<'a> {
                         leaving.extend(chunks.drain(..).map(|chunk| (number, side, chunk)));
                     }
                 }
+                None
+            } else {
+                Some(segments)
             }
+        };
+        if let Some(segments) = on_disk {
+            let place = Place::Disk(self.space.disk()?.write(rows)?);
+            rows.clear();
+            let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+            parts[part].chunks[side].push(Chunk { segments, place });
         }
         for (part, side, mut chunk) in leaving {
             if let Place::Memory(rows) = &chunk.place {
@@ -166,9 +229,6 @@ impl<'a> Store<'a> {
     pub(super) fn into_parts(self) -> Vec<Part> {
         let mut parts = self.parts.into_inner().unwrap_or_else(PoisonError::into_inner);
         parts.retain(|part| part.bytes > 0);
-        for chunks in parts.iter_mut().flat_map(|part| &mut part.chunks) {
-            chunks.sort_by_key(|chunk| chunk.number);
-        }
         parts
     }
 }
@@ -176,9 +236,4 @@ impl<'a> Store<'a> {
 /// The part that holds most of the memory.
 fn largest(parts: &mut [Part]) -> Option<(usize, &mut Part)> {
     parts.iter_mut().enumerate().filter(|(_, part)| part.held > 0).max_by_key(|(_, part)| part.held)
-}
-
-/// The bytes of rows that share nothing with others.
-fn size(batch: &RecordBatch) -> u64 {
-    batch.get_array_memory_size() as u64
 }

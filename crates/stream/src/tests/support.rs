@@ -10,6 +10,7 @@ use std::{
 use arrow::{
     array::{ArrayRef, Float64Array, Int64Array, StringArray},
     compute::concat_batches,
+    datatypes::SchemaRef,
     record_batch::RecordBatch,
 };
 use dualrun_compare::{
@@ -46,6 +47,7 @@ pub(super) struct Case {
     pub(super) key: Vec<String>,
     pub(super) customer: Option<String>,
     pub(super) excluded: BTreeSet<Option<String>>,
+    schema: SchemaRef,
 }
 
 impl Case {
@@ -54,13 +56,19 @@ impl Case {
             key: key.iter().map(|k| (*k).to_owned()).collect(),
             customer: customer.map(str::to_owned),
             excluded: BTreeSet::new(),
+            schema: table(&[]).schema(),
         }
     }
 
+    /// For rows of another schema.
+    pub(super) fn of(self, schema: SchemaRef) -> Self {
+        Self { schema, ..self }
+    }
+
     pub(super) fn common(&self) -> Arc<Common> {
-        let schema = table(&[]).schema();
+        let schema = &self.schema;
         let tolerance = Tolerance::new(0.01, 0.0).unwrap();
-        Arc::new(common_for_diff(&schema, &schema, &self.key, self.customer.as_deref(), tolerance).unwrap())
+        Arc::new(common_for_diff(schema, schema, &self.key, self.customer.as_deref(), tolerance).unwrap())
     }
 
     pub(super) fn options(&self) -> Options {
@@ -116,7 +124,7 @@ impl Case {
         let (common, progress) = (self.common(), Progress::default());
         let work = Work::new(&common, &Files::default(), u64::MAX);
         let sides = (&sides.0, &sides.1);
-        let (sample, _) = spill::sizes::sample(sides, &common)?;
+        let sample = spill::sizes::sample(sides, &common)?;
         let found = spill::run_sized(
             sides,
             (sample, sizes),

@@ -6,7 +6,7 @@ use super::support::{Case, Row, cases, limits, nothing_gathered, sides, table, t
 use crate::{Limits, Request, Way, compare_sides, spill::Sizes};
 
 fn sizes(held: u64, part_bytes: u64, stretch_rows: u64, parts: usize) -> Sizes {
-    Sizes { held, part_bytes, stretch_rows, parts }
+    Sizes { held, part_bytes, stretch_rows, parts, waiting_bytes: 3000, dictionary_bytes: 100 }
 }
 
 proptest! {
