@@ -111,17 +111,17 @@ class Reports(unittest.TestCase):
         runs += [tools.Run(program("connectorx", "table", 2), 100, "x", 5.0, 5.0, 6.0, 10**8)]
         found = report.lines(runs, [], [])
         shown = report.table(found, tables.markdown).splitlines()
-        self.assertEqual(shown[3], "| connectorx | 1 | 4.00 s | 25 | 2.00 | 3.00 s | 1.50 | 100 MB | – | as planted |")
-        self.assertIn("| connectorx | 2 | 5.00 s | 20 | 5.00 |", shown[5])
+        self.assertEqual(shown[3], "| connectorx | 1 connection | 4.00 s | 25 | 2.00 | 3.00 s | 1.50 | 100 MB | – | as planted |")
+        self.assertIn("| connectorx | 2 connections | 5.00 s | 20 | 5.00 |", shown[5])
         notes = report.notes(found, report.ways(runs, [], []))
-        self.assertEqual(notes[1], "connectorx: x: 6.00 s; y: 4.00 s; x: 5.00 s (2 connections); the fastest counts")
+        self.assertEqual(notes[1], "connectorx: x: 6.00 s (1 connection); y: 4.00 s (1 connection); x: 5.00 s (2 connections); the fastest counts")
 
     def test_a_failure_has_no_figure_and_a_wrong_value_is_said(self):
         failed = tools.Run(program("adbc"), 100, failed="exit 1: no", peak=10**8)
         wrong = tools.Run(program("dualrun"), 100, "d", 1.0, 1.0, 1.0, 10**7, wrong=["rows: 99, planted 100"])
         found = report.lines([wrong], [], [failed, wrong])
         shown = report.table(found, tables.markdown)
-        self.assertIn("| adbc | 1 | exit 1 | – |", shown)
+        self.assertIn("| adbc | 1 connection | exit 1 | – |", shown)
         self.assertIn("| wrong |", shown)
         notes = report.notes(found, report.ways([wrong], [], [failed, wrong]))
         self.assertIn("dualrun, 1 connection is wrong: rows: 99, planted 100", notes)
@@ -130,7 +130,11 @@ class Reports(unittest.TestCase):
     def test_every_tool_reads_postgres_with_all_connections_and_mongodb_with_one(self):
         both = tools.programs("postgres", ["dualrun", "connectorx"], [1, 2])
         self.assertEqual([p.connections for p in both], [1, 1, 1, 2, 2, 2])
-        self.assertEqual({p.connections for p in tools.programs("mongodb", list(tools.TOOLS), [1, 2])}, {1})
+        mongodb = tools.programs("mongodb", list(tools.TOOLS), [1, 2])
+        self.assertEqual({p.connections for p in mongodb}, {1})
+        untyped = {p.label() for p in mongodb if not p.typed}
+        names = {"dualrun-spool", "pymongoarrow-off", "pymongoarrow-threads"}
+        self.assertEqual(untyped, {f"{name}, types unknown" for name in names})
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 //! Where a type is not declared, all documents must be known before the first row: they are read from the server once
 //! and put aside in a temporary file, rather than asked for twice.
 
+mod batches;
 mod client;
 mod consistency;
 mod decode;

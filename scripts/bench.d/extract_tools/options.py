@@ -18,8 +18,9 @@ value is checked against what was planted; a tool that reads another value or mi
 MEANING = """\
 columns:
   seconds         from connecting to the last row, without starting Python and importing
-  takes ×         seconds over those of dualrun with as many connections
-  CPU ×           CPU seconds over those of dualrun with as many connections
+  with            what every tool of that line was given alike: connections of PostgreSQL, types of documents
+  takes ×         seconds over those of dualrun with the same
+  CPU ×           CPU seconds over those of dualrun with the same
   CPU seconds     processor time of the tool, all threads; that of the server is not in it
   peak memory     largest resident memory of the whole process, as the kernel counts it
   … of a tenth    the same where a tenth of the rows is read

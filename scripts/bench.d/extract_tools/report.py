@@ -10,7 +10,7 @@ from extract_tools.tools import Program, Run
 
 HEAD = [
     "tool",
-    "connections",
+    "with",
     "seconds",
     "rows a second",
     "takes ×",
@@ -42,10 +42,10 @@ class Line:
 
 
 def lines(runs: list[Run], tenths: list[Run], checks: list[Run]) -> list[Line]:
-    """One line for each tool and number of connections. Of a tool that has several ways the fastest counts."""
-    best: dict[tuple[int, str], Line] = {}
+    """One line for each tool and setting. Of a tool that has several ways the fastest counts."""
+    best: dict[tuple[str, str], Line] = {}
     for line in ways(runs, tenths, checks):
-        place = (line.program.connections, line.program.tool)
+        place = (line.program.setting(), line.program.tool)
         if place not in best or _order(line) < _order(best[place]):
             best[place] = line
     return list(best.values())
@@ -56,11 +56,13 @@ def _order(line: Line) -> tuple[bool, float]:
 
 
 def ways(runs: list[Run], tenths: list[Run], checks: list[Run]) -> list[Line]:
-    """One line for each program, in the order of the table."""
-    programs = sorted({run.program for run in checks + runs}, key=lambda p: p.connections)
-    order = list(dict.fromkeys(run.program for run in checks + runs))
-    programs = sorted(programs, key=lambda p: (p.connections, order.index(p)))
-    return [_line(program, *([r for r in some if r.program == program] for some in (runs, tenths, checks))) for program in programs]  # fmt: skip
+    """One line for each program."""
+
+    def of(program: Program, some: list[Run]) -> list[Run]:
+        return [run for run in some if run.program == program]
+
+    programs = dict.fromkeys(run.program for run in checks + runs)
+    return [_line(program, of(program, runs), of(program, tenths), of(program, checks)) for program in programs]
 
 
 def _line(program: Program, runs: list[Run], tenths: list[Run], checks: list[Run]) -> Line:
@@ -87,18 +89,18 @@ def _line(program: Program, runs: list[Run], tenths: list[Run], checks: list[Run
 
 def table(found: list[Line], form) -> str:
     """`form` is `tables.text` or `tables.markdown`."""
-    ours = {line.program.connections: line for line in found if line.program.tool == "dualrun"}
-    return form(HEAD, [_cells(line, ours.get(line.program.connections)) for line in found])
+    ours = {line.program.setting(): line for line in found if line.program.tool == "dualrun"}
+    return form(HEAD, [_cells(line, ours.get(line.program.setting())) for line in found])
 
 
 def _cells(line: Line, ours: Line | None) -> list[str]:
-    name, connections = line.program.tool, str(line.program.connections)
+    name, setting = line.program.tool, line.program.setting()
     if line.failed:
-        return [name, connections, line.failed.split(":")[0], *["–"] * 4, short_bytes(line.peak), "–", "–"]
+        return [name, setting, line.failed.split(":")[0], *["–"] * 4, short_bytes(line.peak), "–", "–"]
     verdict = "not checked" if name == "fetch-only" else "wrong" if line.wrong else "as planted"
     return [
         name,
-        connections,
+        setting,
         seconds(line.seconds),
         f"{line.rows / line.seconds:,.0f}".replace(",", " "),
         ratio(line.seconds / ours.seconds if ours else math.nan),
@@ -115,9 +117,10 @@ def notes(found: list[Line], every: list[Line]) -> list[str]:
     said = []
     for tool in dict.fromkeys(line.program.tool for line in found):
         its = [line for line in every if line.program.tool == tool]
-        alone = len({line.program.way for line in its}) == 1
-        each = [line.engine if alone else f"{line.engine}: {_told(line)}" for line in its]
-        said.append(f"{tool}: {'; '.join(dict.fromkeys(each))}{'' if alone else '; the fastest counts'}")
+        chosen = {line.program.setting(): line.program.way for line in found if line.program.tool == tool}
+        several = len({(line.program.setting(), line.program.way) for line in its}) > len(chosen)
+        each = [f"{line.engine}: {_told(line)}" if several else line.engine for line in its]
+        said.append(f"{tool}: {'; '.join(dict.fromkeys(each))}{'; the fastest counts' if several else ''}")
     for line in every:
         if line.failed:
             said.append(f"{line.program.label()} did not finish: {line.failed}")
@@ -126,8 +129,7 @@ def notes(found: list[Line], every: list[Line]) -> list[str]:
 
 
 def _told(line: Line) -> str:
-    many = f" ({line.program.connections} connections)" if line.program.connections > 1 else ""
-    return (line.failed or seconds(line.seconds)) + many
+    return f"{line.failed or seconds(line.seconds)} ({line.program.setting()})"
 
 
 def sentence(source: str, rows: int, filled: dict) -> str:

@@ -14,12 +14,15 @@ from extract_tools.check import unlike
 WAYS = {
     "postgres": {"dualrun": ("",), "connectorx": ("table", "stream"), "adbc": ("",)},
     "mongodb": {
-        "dualrun": ("cursor", "by-id"),
+        "dualrun": ("by-id",),
+        "dualrun-cursor": ("cursor",),
         "pymongoarrow": ("off", "threads"),
         "pymongo": ("",),
         "fetch-only": ("",),
     },
 }
+# Those that find out the types of documents by themselves.
+UNTYPED = {"dualrun": ("spool",), "pymongoarrow": ("off", "threads")}
 TOOLS = tuple(dict.fromkeys(tool for source in WAYS.values() for tool in source))
 
 # Documents of an answer that are asked for: as the server likes, and as many as the reader of dualrun asks for.
@@ -79,12 +82,18 @@ class Program:
     source: str
     tool: str
     way: str
-    connections: int
+    connections: int = 1
+    typed: bool = True  # whether it is told the types of the fields
+
+    def setting(self) -> str:
+        """What all tools that it is compared with were given too."""
+        if self.source == "mongodb":
+            return "types declared" if self.typed else "types unknown"
+        return "1 connection" if self.connections == 1 else f"{self.connections} connections"
 
     def label(self) -> str:
         """For people: `connectorx-stream, 2 connections`."""
-        name = f"{self.tool}-{self.way}" if self.way else self.tool
-        return f"{name}, {self.connections} connection{'s' if self.connections > 1 else ''}"
+        return f"{self.tool}-{self.way}, {self.setting()}" if self.way else f"{self.tool}, {self.setting()}"
 
 
 @dataclass
@@ -107,14 +116,17 @@ class Run:
 
 
 def programs(source: str, tools: list[str], connections: list[int]) -> list[Program]:
-    """Of MongoDB every tool reads with one connection."""
-    counts = connections if source == "postgres" else [1]
+    """Of PostgreSQL with each number of connections; of MongoDB with types declared and without, one connection each."""
+    if source == "postgres":
+        settings = [(WAYS[source], count, True) for count in connections]
+    else:
+        settings = [(WAYS[source], 1, True), (UNTYPED, 1, False)]
     return [
-        Program(source, tool, way, count)
-        for count in counts
-        for tool in WAYS[source]
+        Program(source, tool, way, count, typed)
+        for known, count, typed in settings
+        for tool in known
         if tool in tools
-        for way in WAYS[source][tool]
+        for way in known[tool]
     ]
 
 
@@ -155,6 +167,7 @@ def _job(program: Program, table: Table, out: Path, check: bool) -> dict:
         "source": program.source,
         "way": program.way,
         "connections": program.connections,
+        "typed": program.typed,
         "table": table.name,
         "collection": table.name,
         "database": servers.PLACE,
@@ -170,7 +183,7 @@ def _job(program: Program, table: Table, out: Path, check: bool) -> dict:
 
 def _command(program: Program, out: Path, settings: Settings) -> list[str]:
     job = str(out / "job.json")
-    if program.tool == "dualrun":
+    if program.tool.startswith("dualrun"):
         return [str(settings.extract), job]
     module = "with_pymongo" if program.tool == "fetch-only" else f"with_{program.tool}"
     way = "raw" if program.tool == "fetch-only" else program.way

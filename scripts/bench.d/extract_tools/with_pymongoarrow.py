@@ -1,4 +1,4 @@
-"""PyMongoArrow with a declared schema: one table of Arrow, decoded in turn with fetching or by its threads."""
+"""PyMongoArrow, with a declared schema or one that it finds out: one table of Arrow, decoded in turn with fetching or by its threads."""
 
 import sys
 
@@ -34,7 +34,8 @@ def read(job: dict, parallelism: str) -> dict:
     with MongoClient(servers.mongodb_url()) as client:
         collection = client[servers.PLACE][job["table"]]
         options = {"batch_size": job["batch"]} if job["batch"] else {}
-        table = find_arrow_all(collection, {}, schema=SCHEMA, parallelism=parallelism, **options)
+        schema = SCHEMA if job["typed"] else None
+        table = find_arrow_all(collection, {}, schema=schema, parallelism=parallelism, **options)
     columns = Columns()
     if job["check"]:
         columns.add(table)
