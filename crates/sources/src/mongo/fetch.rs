@@ -23,11 +23,12 @@ use crate::{
     value::Value,
 };
 
-/// Bytes of an answer to aim at: small enough to decode one while the next one is fetched.
-const ANSWER_BYTES: u64 = 4 << 20;
+/// Bytes of an answer to aim at: small enough to decode one while the next one is made, large beside the way there
+/// and back.
+const ANSWER_BYTES: u64 = 1 << 20;
 
 /// Documents of an answer before their size is known, and at most.
-const ANSWER_ROWS: (u64, u64) = (4000, 50_000);
+const ANSWER_ROWS: (u64, u64) = (1000, 50_000);
 
 /// The replicas are asked for their lag no more often than this.
 const LAG_EVERY: Duration = Duration::from_secs(5);
