@@ -93,7 +93,8 @@ class Program:
 
     def label(self) -> str:
         """For people: `connectorx-stream, 2 connections`."""
-        return f"{self.tool}-{self.way}, {self.setting()}" if self.way else f"{self.tool}, {self.setting()}"
+        way = f"-{self.way}" if self.way and self.way not in self.tool else ""
+        return f"{self.tool}{way}, {self.setting()}"
 
 
 @dataclass
