@@ -15,6 +15,7 @@ use arrow::{
 use bson::{RawBsonRef, RawDocument};
 
 use crate::{
+    elements::Elements,
     misfit::Misfits,
     rules::{self, Kind, Leaf, Member, Ty},
     scalar::Scalar,
@@ -28,6 +29,8 @@ pub(crate) struct Columns {
     /// The column that the n-th field of the last documents went to: most documents have their fields in one order.
     order: Vec<usize>,
     rows: usize,
+    /// Nothing for each field, where the values of a document are gathered.
+    room: Vec<Option<Value<'static>>>,
 }
 
 struct FieldColumn {
@@ -90,27 +93,30 @@ impl Columns {
             })
             .collect();
         let index = fields.iter().enumerate().map(|(i, f)| (f.name.clone(), i)).collect();
-        Self { fields, index, order: Vec::new(), rows: 0 }
+        let room = vec![None; fields.len()];
+        Self { fields, index, order: Vec::new(), rows: 0, room }
     }
 
     /// Appends a document. Of a field that occurs twice the last value counts.
     pub(crate) fn append_document(&mut self, document: &RawDocument, misfits: &mut Misfits) {
-        let mut values: Vec<Option<Value<'_>>> = vec![None; self.fields.len()];
+        let mut values: Vec<Option<Value<'_>>> = std::mem::take(&mut self.room);
         let mut flags: Vec<(usize, bool)> = Vec::new();
-        for (place, entry) in document.into_iter().enumerate() {
+        for (place, entry) in Elements::of(document).enumerate() {
             let Ok((name, value)) = entry else {
                 misfits.damaged();
                 continue;
             };
-            if let Some(i) = self.find(place, name.as_str()) {
-                values[i] = Some(Value::Bson(value));
-            } else if let RawBsonRef::Boolean(flag) = value
-                && let Some(i) = self.flag(name.as_str())
+            if let Some(i) = self.find(place, name) {
+                values[i] = Some(value);
+            } else if let Value::Bson(RawBsonRef::Boolean(flag)) = value
+                && let Some(i) = self.flag(name)
             {
                 flags.push((i, flag));
             }
         }
         self.append(&values, &flags, misfits);
+        // Collected in place: the values go, their room stays.
+        self.room = values.into_iter().map(|_| None).collect();
     }
 
     /// Appends a row of arrays; `None` stands for a column that the source does not have.
@@ -297,7 +303,35 @@ impl ListColumn {
 }
 
 impl LeafColumn {
+    #[inline]
     fn append(&mut self, value: Option<Value<'_>>, misfits: &mut Misfits) {
+        match value {
+            Some(Value::Bson(value)) if self.as_it_is(value) => {}
+            value => self.converted(value, misfits),
+        }
+    }
+
+    /// Appends a value that has the type of its column already; false where it has not.
+    #[inline]
+    fn as_it_is(&mut self, value: RawBsonRef<'_>) -> bool {
+        match (&mut self.builder, value) {
+            (LeafBuilder::Text(builder), RawBsonRef::String(text)) if self.leaf.kind == Kind::Text => {
+                builder.append_value(text);
+            }
+            (LeafBuilder::Integer(builder), RawBsonRef::Int64(value)) => builder.append_value(value),
+            (LeafBuilder::Integer(builder), RawBsonRef::Int32(value)) => builder.append_value(value.into()),
+            (LeafBuilder::Float(builder), RawBsonRef::Double(value)) => builder.append_value(value),
+            (LeafBuilder::Boolean(builder), RawBsonRef::Boolean(value)) => builder.append_value(value),
+            (LeafBuilder::Timestamp(builder), RawBsonRef::DateTime(instant)) => {
+                let Some(micros) = instant.timestamp_millis().checked_mul(1000) else { return false };
+                builder.append_value(micros);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn converted(&mut self, value: Option<Value<'_>>, misfits: &mut Misfits) {
         let Some((value, form)) = value.map(|v| (v, v.form())) else {
             return self.builder.append_null();
         };

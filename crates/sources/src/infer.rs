@@ -8,6 +8,7 @@ use dualrun_core::shape::FieldType;
 
 use crate::{
     SourceError,
+    elements::Elements,
     number::Decimal,
     rules::{Declared, Kind, Member, Ty, leaf},
     scalar::Scalar,
@@ -105,36 +106,36 @@ impl Seen {
             return Err(format!("nested deeper than {MAX_DEPTH} levels"));
         }
         let fields = self.fields.get_or_insert_default();
-        for entry in document {
-            let (name, value) = entry.map_err(|e| e.to_string())?;
-            let name = name.as_str();
-            if !fields.contains_key(name) {
-                fields.insert(name.to_owned(), Self::default());
-            }
-            if let Some(field) = fields.get_mut(name) {
-                field.value(value, depth + 1).map_err(|e| in_field(name, e))?;
-            }
+        for entry in Elements::of(document) {
+            let (name, value) = entry?;
+            let seen = match fields.get_mut(name) {
+                Some(field) => field.value(value, depth + 1),
+                None => fields.entry(name.to_owned()).or_default().value(value, depth + 1),
+            };
+            seen.map_err(|e| in_field(name, e))?;
         }
         Ok(())
     }
 
-    fn value(&mut self, value: RawBsonRef<'_>, depth: usize) -> Result<(), String> {
+    fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), String> {
         if depth > MAX_DEPTH {
             return Err(format!("nested deeper than {MAX_DEPTH} levels"));
         }
         match value {
-            RawBsonRef::Document(document) => return self.members(document, depth),
-            RawBsonRef::Array(array) => {
+            Value::Bson(RawBsonRef::Document(document)) => return self.members(document, depth),
+            Value::List(list) => {
                 let element = self.element.get_or_insert_default();
-                for value in array {
-                    element.value(value.map_err(|e| e.to_string())?, depth + 1)?;
+                for entry in Elements::of(list) {
+                    element.value(entry?.1, depth + 1)?;
                 }
                 return Ok(());
             }
-            RawBsonRef::JavaScriptCodeWithScope(code) => Self::default().members(code.scope, depth)?,
+            Value::Bson(RawBsonRef::JavaScriptCodeWithScope(code)) => {
+                Self::default().members(code.scope, depth)?;
+            }
             _ => {}
         }
-        if let Form::Scalar(scalar) = Value::Bson(value).form() {
+        if let Form::Scalar(scalar) = value.form() {
             self.scalar(scalar);
         }
         Ok(())

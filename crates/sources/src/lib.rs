@@ -18,6 +18,7 @@ pub mod command;
 mod csv;
 pub mod documents;
 mod ejson;
+mod elements;
 mod error;
 mod format;
 mod gentle;

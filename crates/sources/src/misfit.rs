@@ -68,6 +68,23 @@ impl Misfits {
         self.damaged
     }
 
+    /// Takes in those of other rows.
+    pub(crate) fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.damaged |= other.damaged;
+        for (what, theirs) in other.found {
+            match self.found.get_mut(&what) {
+                Some(mine) => {
+                    mine.count += theirs.count;
+                    if theirs.offset < mine.offset {
+                        (mine.file, mine.offset) = (theirs.file, theirs.offset);
+                    }
+                }
+                None => _ = self.found.insert(what, theirs),
+            }
+        }
+    }
+
     /// The misfits by field, and the number of rows that have any.
     pub(crate) fn finish(self) -> (Vec<Misfit>, u64) {
         let misfits = self.found.into_iter().map(|((field, expected, found), first)| Misfit {

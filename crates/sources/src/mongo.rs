@@ -7,7 +7,28 @@
 //!
 //! Where a type is not declared, all documents must be known before the first row: they are read from the server once
 //! and put aside in a temporary file, rather than asked for twice.
+//!
+//! # Types
+//!
+//! What a field becomes that holds one type of BSON only, and that no shape declares:
+//!
+//! | BSON | Arrow |
+//! |---|---|
+//! | int32, int64 | Int64 |
+//! | double | Float64 |
+//! | Decimal128 | Decimal128(38, s), with ten digits behind the point or as many as there are; Float64 where one is NaN or infinite and a float tells all others apart; else Utf8 with all digits |
+//! | string, symbol | Utf8 |
+//! | ObjectId, binary | Utf8, hexadecimal |
+//! | UUID (subtype 4) | Utf8, with hyphens |
+//! | UUID of old drivers (subtype 3) | Utf8, the hexadecimal bytes as they are stored: only their writer knows the order |
+//! | bool | Boolean |
+//! | date, timestamp | Timestamp in UTC, microseconds |
+//! | array | List |
+//! | document | Struct |
+//! | regular expression, code, minimum and maximum key, pointer | Utf8, Extended JSON |
+//! | null, undefined, no such field | null; a shape tells "no such field" apart with `missing` |
 
+mod batches;
 mod client;
 mod consistency;
 mod decode;

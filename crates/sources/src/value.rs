@@ -4,10 +4,11 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, types::*},
     datatypes::{DataType, TimeUnit},
 };
-use bson::{Bson, RawBsonRef, spec::BinarySubtype};
+use bson::{Bson, Document, RawBsonRef, RawDocument, spec::BinarySubtype};
 use serde_json::{Map, Value as Json};
 
 use crate::{
+    elements::Elements,
     instant,
     number::{Decimal, Number},
     scalar::{Scalar, hex},
@@ -18,6 +19,8 @@ use crate::{
 pub(crate) enum Value<'a> {
     /// Of a document.
     Bson(RawBsonRef<'a>),
+    /// A list of a document, as it is stored: a document whose names are numbers.
+    List(&'a RawDocument),
     /// Of an Arrow array, at a row.
     Cell(&'a dyn Array, usize),
 }
@@ -34,6 +37,7 @@ impl<'a> Value<'a> {
     pub(crate) fn form(self) -> Form<'a> {
         match self {
             Self::Bson(value) => bson_form(value),
+            Self::List(_) => Form::List,
             Self::Cell(array, row) => cell_form(array, row),
         }
     }
@@ -45,6 +49,14 @@ impl<'a> Value<'a> {
                 for element in array {
                     match element {
                         Ok(element) => each(Value::Bson(element)),
+                        Err(_) => return false,
+                    }
+                }
+            }
+            Self::List(list) => {
+                for element in Elements::of(list) {
+                    match element {
+                        Ok((_, element)) => each(element),
                         Err(_) => return false,
                     }
                 }
@@ -63,6 +75,7 @@ impl<'a> Value<'a> {
     pub(crate) fn type_name(self) -> &'static str {
         match self {
             Self::Bson(value) => bson_type_name(value),
+            Self::List(_) => "array",
             Self::Cell(array, _) => cell_type_name(array.data_type()),
         }
     }
@@ -71,6 +84,10 @@ impl<'a> Value<'a> {
     pub(crate) fn to_json(self) -> Option<Json> {
         match self {
             Self::Bson(value) => Bson::try_from(value).ok().map(Bson::into_relaxed_extjson),
+            Self::List(list) => {
+                let values = Document::try_from(list).ok()?.into_iter().map(|(_, value)| value);
+                Some(Bson::Array(values.collect()).into_relaxed_extjson())
+            }
             Self::Cell(array, row) => cell_json(array, row),
         }
     }

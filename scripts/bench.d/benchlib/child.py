@@ -129,3 +129,9 @@ def warm(paths: list[Path]) -> None:
         with open(path, "rb", buffering=0) as file:
             while file.readinto(buffer):
                 pass
+
+
+def last_line(file: Path) -> str:
+    """The last line of an output that says something."""
+    lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
+    return lines[-1][:200] if lines else "no message"

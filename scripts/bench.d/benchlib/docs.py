@@ -1,6 +1,11 @@
-"""Keeps generated sections of a Markdown file between markers."""
+"""Keeps generated sections of a Markdown file between markers, with the command that makes them again."""
 
+import shlex
+import sys
 from pathlib import Path
+
+# Switches that change no figure.
+_SILENT = ("--markdown", "--update-docs", "--keep")
 
 
 def update(file: Path, place: str, name: str, section: str) -> None:
@@ -22,3 +27,17 @@ def update(file: Path, place: str, name: str, section: str) -> None:
     partial = file.with_suffix(".md.part")
     partial.write_text(new, encoding="utf-8")
     partial.replace(file)
+
+
+def command(name: str, silent: tuple[str, ...]) -> str:
+    """What was typed after `scripts/bench NAME`, without the options `silent`, which take a value, and switches that
+    change no figure."""
+    words, skip = [], False
+    for word in sys.argv[1:]:
+        if skip or word in _SILENT:
+            skip = False
+        elif word in silent:
+            skip = True
+        elif not word.startswith(tuple(f"{option}=" for option in silent)):
+            words.append(shlex.quote(word))
+    return " ".join([f"scripts/bench {name}", *words])

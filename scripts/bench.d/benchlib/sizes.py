@@ -1,6 +1,7 @@
-"""Numbers as people write them on a command line: 10m rows, 512MB."""
+"""Numbers as people write and read them: 10m rows, 512MB, 1.25 s."""
 
 import argparse
+import math
 import re
 
 _COUNT = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
@@ -56,3 +57,13 @@ def short_bytes(value: float) -> str:
 def percent(value: float) -> str:
     """0.001 → `0.1 %`."""
     return f"{value * 100:g} %"
+
+
+def seconds(value: float) -> str:
+    """Three digits that count."""
+    return f"{value:.3f} s" if value < 1.0 else f"{value:.2f} s" if value < 100.0 else f"{value:.0f} s"
+
+
+def ratio(value: float) -> str:
+    """With two digits behind the point; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:.2f}" if value < 100.0 else f"{value:.0f}"

@@ -2,7 +2,7 @@
 
 import duckdb
 
-from compare_tools.worker import work
+from benchlib.worker import work
 
 
 def count(job: dict) -> dict:

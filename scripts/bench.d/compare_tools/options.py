@@ -1,10 +1,9 @@
 """The command line of `scripts/bench compare`."""
 
 import argparse
-import shlex
-import sys
 from pathlib import Path
 
+from benchlib import docs
 from benchlib.sizes import count, share, size
 from compare_tools.scenarios import SCENARIOS
 from compare_tools.tools import TOOLS
@@ -139,17 +138,7 @@ def parse(repository: Path) -> argparse.Namespace:
 
 def command() -> str:
     """What was typed, without options that change no figure."""
-    words, skip = [], False
-    for word in sys.argv[1:]:
-        if skip or word in ("--markdown", "--update-docs", "--keep"):
-            skip = False
-            continue
-        if word in ("--data", "--json", "--dualrun"):
-            skip = True
-            continue
-        if not word.startswith(("--data=", "--json=", "--dualrun=")):
-            words.append(shlex.quote(word))
-    return " ".join(["scripts/bench compare", *words])
+    return docs.command("compare", ("--data", "--json", "--dualrun"))
 
 
 def limit(text: str) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from benchlib import tables
-from benchlib.sizes import short_bytes
+from benchlib.sizes import ratio, seconds, short_bytes
 from compare_tools.scenarios import Scenario
 from compare_tools.tools import TOOLS, Run
 
@@ -83,8 +83,8 @@ def _line(name: str, runs: list[Run]) -> Line:
 
 def table(found: list[Line], form) -> str:
     """`form` is `tables.text` or `tables.markdown`."""
-    seconds = {line.tool(): line.seconds for line in found}
-    return form(HEAD, [_cells(line, seconds.get("scan", math.nan), seconds.get("duckdb", math.nan)) for line in found])
+    took = {line.tool(): line.seconds for line in found}
+    return form(HEAD, [_cells(line, took.get("scan", math.nan), took.get("duckdb", math.nan)) for line in found])
 
 
 def _cells(line: Line, scan: float, duckdb: float) -> list[str]:
@@ -92,27 +92,19 @@ def _cells(line: Line, scan: float, duckdb: float) -> list[str]:
     if line.skipped:
         return [name, *["–"] * 7, "left out"]
     if line.failed:
-        return [name, line.failed.split(":")[0], *["–"] * 4, short_bytes(line.peak), _seconds(line.wall), "–"]
+        return [name, line.failed.split(":")[0], *["–"] * 4, short_bytes(line.peak), seconds(line.wall), "–"]
     verdict = "wrong" if line.wrong else "as planted"
     return [
         name,
-        _seconds(line.seconds),
-        _ratio(line.seconds / scan),
-        _ratio(duckdb / line.seconds),
-        _seconds(line.cpu),
+        seconds(line.seconds),
+        ratio(line.seconds / scan),
+        ratio(duckdb / line.seconds),
+        seconds(line.cpu),
         f"{line.cores:.1f}",
         short_bytes(line.peak),
-        _seconds(line.wall),
+        seconds(line.wall),
         verdict,
     ]
-
-
-def _seconds(value: float) -> str:
-    return f"{value:.3f} s" if value < 1.0 else f"{value:.2f} s" if value < 100.0 else f"{value:.0f} s"
-
-
-def _ratio(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.2f}" if value < 100.0 else f"{value:.0f}"
 
 
 def notes(found: list[Line], runs: list[Run]) -> list[str]:
@@ -122,7 +114,7 @@ def notes(found: list[Line], runs: list[Run]) -> list[str]:
         if line.skipped:
             said.append(f"{line.name} was left out: {line.skipped}")
     for name, its in grouped(runs).items():
-        said += [f"{name} did not finish after {_seconds(run.wall)}: {run.failed}" for run in its if run.failed]
+        said += [f"{name} did not finish after {seconds(run.wall)}: {run.failed}" for run in its if run.failed]
         said += [f"{name} is wrong: {text}" for text in sorted({text for run in its for text in run.wrong})]
     return said
 
@@ -138,7 +130,7 @@ def _ways(line: Line, runs: list[Run]) -> str:
 
 def _way_time(runs: list[Run]) -> str:
     good = [run.seconds for run in runs if not run.failed]
-    return _seconds(median(good)) if good else runs[0].failed
+    return seconds(median(good)) if good else runs[0].failed
 
 
 def as_text(scenario: Scenario, found: list[Line], runs: list[Run], size: int) -> str:

@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from compare_tools.worker import work
+from benchlib.worker import work
 
 SIDES = ("legacy", "new")
 

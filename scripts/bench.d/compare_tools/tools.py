@@ -76,7 +76,7 @@ def run(program: str, scenario: Scenario, data: Data, out: Path, settings: Setti
     used = child.run(argv, out, settings.timeout, settings.ceiling)
     result = Run(program, wall=used.wall, peak=used.peak)
     if used.ended or used.code not in ((0, 1) if program == "dualrun" else (0,)):
-        result.failed = used.ended or f"exit {used.code}: {_last_line(out / 'stderr.txt')}"
+        result.failed = used.ended or f"exit {used.code}: {child.last_line(out / 'stderr.txt')}"
         return result
     answer = _answer(program, job, out, settings, used)
     result.engine, result.seconds, result.cpu = answer["engine"], answer["seconds"], answer["cpu"]
@@ -200,11 +200,6 @@ def _check_stored(job: dict, truth: dict, out: Path) -> list[str]:
     argv = [sys.executable, "-m", "compare_tools.count_differences", str(out / "check.json")]
     used = child.run(argv, out, timeout=3600, ceiling=2**62)
     if used.code != 0:
-        return [f"its stored differences cannot be read: {_last_line(out / 'stderr.txt')}"]
+        return [f"its stored differences cannot be read: {child.last_line(out / 'stderr.txt')}"]
     keys = json.loads((out / "stored.json").read_text())["keys"]
     return [] if keys == expected else [f"keys in the stored differences: {keys}, planted {expected}"]
-
-
-def _last_line(file: Path) -> str:
-    lines = [line for line in file.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1][:200] if lines else "no message"

@@ -6,7 +6,7 @@ import datacompy
 import pandas as pd
 import polars as pl
 
-from compare_tools.worker import work
+from benchlib.worker import work
 
 
 def on_pandas(job: dict) -> dict:

@@ -4,7 +4,7 @@ import sys
 
 import duckdb
 
-from compare_tools.worker import work
+from benchlib.worker import work
 
 
 def once(job: dict) -> dict:

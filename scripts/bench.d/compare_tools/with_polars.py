@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from compare_tools.worker import work
+from benchlib.worker import work
 
 
 def compare(job: dict) -> dict:

@@ -15,15 +15,18 @@ use mongodb::raw_batch_cursor::RawBatch;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Consistency, Fields, MongoFault, MongoLoad, MongoTypes, ReadOptions, fetch::Fetched, spool::Spool,
+    Consistency, Fields, MongoFault, MongoLoad, MongoTypes, ReadOptions,
+    batches::{self, Batches},
+    fetch::Fetched,
+    spool::Spool,
 };
 use crate::{
     Misfit, SourceError,
-    column::Columns,
-    documents::{BATCH_BYTES, BATCH_ROWS},
+    elements::Elements,
     infer::{self, Seen},
     misfit::Misfits,
     rules::{self, Declared, Member},
+    value::Value,
 };
 
 /// What was read, and how.
@@ -114,15 +117,16 @@ impl Plan {
         schema: &mut Option<oneshot::Sender<Result<SchemaRef, SourceError>>>,
         out: &mpsc::Sender<Result<Decoded, SourceError>>,
     ) -> Result<MongoReport, Stop> {
-        let mut writer = Writer::new(&self.members(None)?, Arc::clone(&self.collection), out);
-        tell(schema, &writer.schema)?;
+        let batches = Batches::new(&self.members(None)?, Arc::clone(&self.collection));
+        tell(schema, batches.schema())?;
+        let mut writer = Writer { batches, out };
         loop {
             match input.blocking_recv() {
                 Some(Fetched::Batch(batch)) => each(&batch, |document| writer.push(document))?,
                 // Only before the first document.
                 Some(Fetched::Restart) => {}
                 Some(Fetched::Done { consistency, load }) => {
-                    return writer.finish(consistency, load, Vec::new());
+                    return writer.finish(consistency, load);
                 }
                 Some(Fetched::Failed(fault)) => return Err(Stop::Fault(fault)),
                 None => return Err(Stop::Fault(MongoFault::Stopped)),
@@ -141,12 +145,10 @@ impl Plan {
         let members = self.members(Some(&seen))?;
         let mut exact = seen.exact_numbers();
         exact.retain(|name| members.iter().any(|m| m.name == *name));
-        let mut writer = Writer::new(&members, Arc::clone(&self.collection), out);
-        tell(schema, &writer.schema)?;
-        if let Some(spool) = spool {
-            spool.read(|document| writer.push(document))?;
-        }
-        writer.finish(consistency, load, exact)
+        tell(schema, &Arc::new(Schema::new(rules::fields(&members))))?;
+        let spool = spool.unwrap_or_else(|| Spool::new(&self.read));
+        let read = batches::by_threads(spool, &members, &self.collection, out)?;
+        Ok(report(read, consistency, load, exact))
     }
 
     /// Looks at all documents, and puts them aside where a spool is given.
@@ -219,7 +221,8 @@ fn chosen(all: Option<&BTreeMap<String, Seen>>, names: &BTreeSet<String>) -> BTr
 }
 
 /// Why decoding ends early.
-enum Stop {
+#[derive(Debug)]
+pub(super) enum Stop {
     /// Nobody wants the rows any more.
     Gone,
     Fault(MongoFault),
@@ -251,77 +254,49 @@ fn tell(
 /// Calls `act` for every document of an answer.
 fn each(batch: &RawBatch, mut act: impl FnMut(&RawDocument) -> Result<(), Stop>) -> Result<(), Stop> {
     let damaged = || MongoFault::Reply("a damaged answer".to_owned());
-    for value in batch.doc_slices().map_err(|_| damaged())? {
-        match value {
-            Ok(RawBsonRef::Document(document)) => act(document)?,
+    let documents = batch.doc_slices().map_err(|_| damaged())?;
+    for element in Elements::of(RawDocument::from_bytes(documents.as_bytes()).map_err(|_| damaged())?) {
+        match element {
+            Ok((_, Value::Bson(RawBsonRef::Document(document)))) => act(document)?,
             _ => return Err(damaged().into()),
         }
     }
     Ok(())
 }
 
+/// Sends batches while documents come.
 struct Writer<'a> {
-    schema: SchemaRef,
-    columns: Columns,
-    misfits: Misfits,
-    collection: Arc<str>,
+    batches: Batches,
     out: &'a mpsc::Sender<Result<Decoded, SourceError>>,
-    rows: u64,
-    bytes: u64,
-    pending: usize,
 }
 
-impl<'a> Writer<'a> {
-    fn new(
-        members: &[Member],
-        collection: Arc<str>,
-        out: &'a mpsc::Sender<Result<Decoded, SourceError>>,
-    ) -> Self {
-        Self {
-            schema: Arc::new(Schema::new(rules::fields(members))),
-            columns: Columns::new(members, ""),
-            misfits: Misfits::default(),
-            collection,
-            out,
-            rows: 0,
-            bytes: 0,
-            pending: 0,
-        }
-    }
-
+impl Writer<'_> {
     fn push(&mut self, document: &RawDocument) -> Result<(), Stop> {
-        self.misfits.row(&self.collection, self.rows);
-        self.columns.append_document(document, &mut self.misfits);
-        if self.misfits.is_damaged() {
-            return Err(MongoFault::Reply(format!("document {} is damaged", self.rows)).into());
-        }
-        self.rows += 1;
-        let size = document.as_bytes().len();
-        self.bytes += size as u64;
-        self.pending += size;
-        if self.columns.rows() == BATCH_ROWS || self.pending >= BATCH_BYTES {
-            self.flush()?;
-        }
-        Ok(())
+        let full = self.batches.push(document)?;
+        self.send(full)
     }
 
-    fn flush(&mut self) -> Result<(), Stop> {
-        self.pending = 0;
-        let batch = self.columns.finish(&self.schema).map_err(SourceError::from)?;
-        self.out.blocking_send(Ok(Decoded::Batch(batch))).map_err(|_| Stop::Gone)
+    fn finish(mut self, consistency: Consistency, load: MongoLoad) -> Result<MongoReport, Stop> {
+        let rest = self.batches.rest()?;
+        self.send(rest)?;
+        let Batches { rows, bytes, misfits, .. } = self.batches;
+        Ok(report((rows, bytes, misfits), consistency, load, Vec::new()))
     }
 
-    fn finish(
-        mut self,
-        consistency: Consistency,
-        load: MongoLoad,
-        exact_numbers: Vec<String>,
-    ) -> Result<MongoReport, Stop> {
-        if self.columns.rows() > 0 {
-            self.flush()?;
+    fn send(&self, batch: Option<RecordBatch>) -> Result<(), Stop> {
+        match batch {
+            Some(batch) => self.out.blocking_send(Ok(Decoded::Batch(batch))).map_err(|_| Stop::Gone),
+            None => Ok(()),
         }
-        let (rows, bytes) = (self.rows, self.bytes);
-        let (misfits, misfit_documents) = self.misfits.finish();
-        Ok(MongoReport { rows, bytes, misfits, misfit_documents, exact_numbers, consistency, load })
     }
+}
+
+fn report(
+    (rows, bytes, misfits): (u64, u64, Misfits),
+    consistency: Consistency,
+    load: MongoLoad,
+    exact_numbers: Vec<String>,
+) -> MongoReport {
+    let (misfits, misfit_documents) = misfits.finish();
+    MongoReport { rows, bytes, misfits, misfit_documents, exact_numbers, consistency, load }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, RawBsonRef, doc};
+use bson::{Bson, Document, RawBsonRef, RawDocument, doc};
 use futures::StreamExt;
 use mongodb::{
     ClientSession,
@@ -17,13 +17,18 @@ use super::{
     keyset::{Position, and},
     lag,
 };
-use crate::gentle::{Pace, PaceOptions};
+use crate::{
+    elements::Elements,
+    gentle::{Pace, PaceOptions},
+    value::Value,
+};
 
-/// Bytes of an answer to aim at: small enough to decode one while the next one is fetched.
-const ANSWER_BYTES: u64 = 4 << 20;
+/// Bytes of an answer to aim at: small enough to decode one while the next one is made, large beside the way there
+/// and back.
+const ANSWER_BYTES: u64 = 1 << 20;
 
 /// Documents of an answer before their size is known, and at most.
-const ANSWER_ROWS: (u64, u64) = (4000, 50_000);
+const ANSWER_ROWS: (u64, u64) = (1000, 50_000);
 
 /// The replicas are asked for their lag no more often than this.
 const LAG_EVERY: Duration = Duration::from_secs(5);
@@ -405,12 +410,14 @@ impl Reading {
 
 /// The documents of an answer, and the `_id` of the last one.
 fn survey(batch: &RawBatch) -> Result<(u64, Option<Bson>), MongoFault> {
-    let damaged = |_| MongoFault::Reply("a damaged answer".to_owned());
+    let wrong = || MongoFault::Reply("a damaged answer".to_owned());
+    let damaged = |_| wrong();
     let (mut count, mut last) = (0, None);
     let documents =
         batch.doc_slices().map_err(|_| MongoFault::Reply("an answer without documents".to_owned()))?;
-    for value in documents {
-        let RawBsonRef::Document(document) = value.map_err(damaged)? else {
+    let documents = RawDocument::from_bytes(documents.as_bytes()).map_err(damaged)?;
+    for element in Elements::of(documents) {
+        let (_, Value::Bson(RawBsonRef::Document(document))) = element.map_err(|_| wrong())? else {
             return Err(MongoFault::Reply("something else than a document".to_owned()));
         };
         count += 1;

@@ -35,23 +35,30 @@ impl Spool {
     ) -> Result<(), E> {
         let mut file = self.file.into_inner().map_err(|e| failed(e.into_error()))?;
         file.seek(SeekFrom::Start(0)).map_err(failed)?;
-        let mut reader = BufReader::with_capacity(BUFFER, file);
-        let mut bytes = Vec::new();
-        loop {
-            let mut head = [0; 4];
-            match reader.read_exact(&mut head) {
-                Ok(()) => {}
-                Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
-                Err(e) => return Err(failed(e).into()),
-            }
-            let size = usize::try_from(i32::from_le_bytes(head)).unwrap_or(0).max(head.len());
-            bytes.resize(size, 0);
-            bytes[..head.len()].copy_from_slice(&head);
-            reader.read_exact(&mut bytes[head.len()..]).map_err(failed)?;
-            let document = RawDocument::from_bytes(&bytes)
-                .map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
-            each(document)?;
+        self::each(BufReader::with_capacity(BUFFER, file), &mut each)
+    }
+}
+
+/// The documents that stand one after another. `each` ends the reading by an error.
+pub(super) fn each<E: From<MongoFault>>(
+    mut reader: impl Read,
+    mut each: impl FnMut(&RawDocument) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut bytes = Vec::new();
+    loop {
+        let mut head = [0; 4];
+        match reader.read_exact(&mut head) {
+            Ok(()) => {}
+            Err(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => return Ok(()),
+            Err(e) => return Err(failed(e).into()),
         }
+        let size = usize::try_from(i32::from_le_bytes(head)).unwrap_or(0).max(head.len());
+        bytes.resize(size, 0);
+        bytes[..head.len()].copy_from_slice(&head);
+        reader.read_exact(&mut bytes[head.len()..]).map_err(failed)?;
+        let document =
+            RawDocument::from_bytes(&bytes).map_err(|_| failed(std::io::ErrorKind::InvalidData.into()))?;
+        each(document)?;
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::{collections::BTreeMap, path::Path};
 
+use arrow::{
+    array::{Array, AsArray},
+    datatypes::{DataType, Decimal128Type, Float64Type, Int64Type},
+};
 use bson::{
     Binary, Bson, DateTime, DbPointer, Decimal128, Document, JavaScriptCodeWithScope, Regex, Timestamp, doc,
     oid::ObjectId, spec::BinarySubtype,
@@ -270,4 +274,65 @@ fn pointer() -> DbPointer {
         Bson::DbPointer(pointer) => pointer,
         other => panic!("{other:?}"),
     }
+}
+
+/// What other readers round, reorder or refuse.
+#[tokio::test(flavor = "multi_thread")]
+async fn awkward_values_come_as_they_stand() {
+    with_database("awkward", async |live: &Live| {
+        let uuid = [0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 0];
+        let (whole, long) = ("1234567890123456789012345678901234", "-1.234567890123456789012345678901234");
+        let documents = [
+            doc! {
+                "_id": 0, "whole": decimal(whole), "fraction": decimal(long), "special": decimal("NaN"),
+                "mixed": decimal("Infinity"), "uuid": binary(BinarySubtype::Uuid, &uuid),
+                "legacy": binary(BinarySubtype::UuidOld, &uuid), "m": 1,
+                "deep": {"list": [[1, 2], [], [3]], "site": {"name": "é", "rooms": [{"m2": 1.5}, {"m2": null}, {}]}},
+            },
+            doc! {
+                "_id": 1, "whole": decimal("-7"), "fraction": decimal("1E-33"), "special": decimal("-Infinity"),
+                "mixed": decimal(long), "m": null, "deep": {"list": [], "site": null},
+            },
+            doc! {"_id": 2, "special": 0.1, "mixed": "text"},
+        ];
+        live.insert("notes", &documents).await;
+        let shape = shape(serde_json::json!({"m": {"type": "integer", "missing": true}}));
+        let source = live.source().await;
+        let read = ReadOptions::default();
+        let (table, report) = source.read_table("notes", FindRequest::default(), &shape, &read).await.unwrap();
+        assert!(report.misfits.is_empty(), "{:?}", report.misfits);
+        let batch = rows(&table);
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let decimals = |name: &str| column(name).as_primitive::<Decimal128Type>().iter().collect::<Vec<_>>();
+        let texts = |name: &str| -> Vec<Option<String>> {
+            column(name).as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect()
+        };
+        assert_eq!(column("whole").data_type(), &DataType::Decimal128(38, 0));
+        assert_eq!(decimals("whole"), [whole.parse().ok(), Some(-7), None]);
+        assert_eq!(column("fraction").data_type(), &DataType::Decimal128(38, 33));
+        assert_eq!(decimals("fraction"), [long.replace('.', "").parse().ok(), Some(1), None]);
+        let special = column("special").as_primitive::<Float64Type>();
+        assert!(special.value(0).is_nan() && special.value(1) == f64::NEG_INFINITY && special.value(2) == 0.1);
+        let mixed = ["inf", long, "text"].map(|text| Some(text.to_owned()));
+        assert_eq!(texts("mixed"), mixed);
+        // The bytes of an old UUID are in an order that only its writer knows.
+        assert_eq!(texts("uuid")[0].as_deref(), Some("11223344-5566-7788-99aa-bbccddeeff00"));
+        assert_eq!(texts("legacy")[0].as_deref(), Some("112233445566778899aabbccddeeff00"));
+        assert_eq!(column("m").as_primitive::<Int64Type>().iter().collect::<Vec<_>>(), [Some(1), None, None]);
+        let missing = column("m_missing").as_boolean().iter().collect::<Vec<_>>();
+        assert_eq!(missing, [Some(false), Some(false), Some(true)]);
+        let deep = column("deep").as_struct();
+        assert_eq!((deep.is_null(1), deep.is_null(2)), (false, true));
+        let lists = deep.column_by_name("list").unwrap().as_list::<i32>();
+        let inner = lists.value(0);
+        let inner = inner.as_list::<i32>();
+        assert_eq!((inner.len(), inner.value(1).len(), lists.value(1).len()), (3, 0, 0));
+        assert_eq!(inner.value(0).as_primitive::<Int64Type>().values(), &[1, 2]);
+        let site = deep.column_by_name("site").unwrap().as_struct();
+        assert_eq!((site.is_null(0), site.is_null(1)), (false, true));
+        let rooms = site.column_by_name("rooms").unwrap().as_list::<i32>().value(0);
+        let areas = rooms.as_struct().column_by_name("m2").unwrap();
+        assert_eq!(areas.as_primitive::<Float64Type>().iter().collect::<Vec<_>>(), [Some(1.5), None, None]);
+    })
+    .await;
 }

@@ -454,3 +454,109 @@ async fn null_and_empty_are_told_apart_and_empty_results_have_columns() {
     })
     .await;
 }
+
+/// An element type, values that differ from each other, and what the server says of an element `e`.
+const ELEMENTS: &[(&str, &[&str], &str)] = &[
+    ("bool", &["true", "false"], "e::text"),
+    ("float8", &["NaN", "-Infinity", "0.1"], "e::text"),
+    ("numeric(12,3)", &["-0.001", "123456789.125"], "e::text"),
+    ("uuid", &["00000000-0000-0000-0000-000000000001", "ffffffff-ffff-ffff-ffff-ffffffffffff"], "e::text"),
+    ("bytea", &["\\x00ff", "\\x"], "encode(e, 'hex')"),
+    ("json", &["{\"a\" : [1, null]}", "null"], "e::text"),
+    ("jsonb", &["{\"b\": 1.10}", "[]"], "e::text"),
+    ("date", &["0001-01-01", "2024-02-29"], "e::text"),
+    (
+        "timestamptz",
+        &["2025-10-26 02:30:00+02", "1969-12-31 23:59:59.123456Z"],
+        "to_char(e, 'YYYY-MM-DD\"T\"HH24:MI:SS') || rtrim(rtrim(to_char(e, '.US'), '0'), '.') || 'Z'",
+    ),
+    ("mood", &["sad", "so so"], "e::text"),
+    ("kilo", &["0.125", "7"], "to_char(e, 'FM999990.000')"),
+    ("int4range", &["[1,6)", "empty", "(,3)"], "e::text"),
+    ("tstzrange", &["[2025-01-01 00:00:00+00,)"], "e::text"),
+    ("pair", &["(1,\"a,b\")", "(,)"], "e::text"),
+    ("varchar(9)", &["", "a,b", "{}", "NULL", "\"", "\\\\"], "e::text"),
+];
+
+#[tokio::test]
+async fn elements_of_arrays_are_read_as_the_server_writes_them() {
+    in_schema("elements", async |place| {
+        place
+            .sql(
+                "CREATE TYPE mood AS ENUM ('sad', 'ok', 'so so'); CREATE DOMAIN kilo AS numeric(12,3); \
+                 CREATE TYPE pair AS (a int, b text)",
+            )
+            .await;
+        let source = place.source().await;
+        for (ty, values, said) in ELEMENTS {
+            let quoted: Vec<String> = values.iter().map(|v| format!("$q${v}$q$::{ty}")).collect();
+            let all = quoted.join(", ");
+            let sql = format!(
+                "SELECT v, (SELECT coalesce(string_agg(coalesce({said}, '-'), '|' ORDER BY o), '') \
+                 FROM generate_subscripts(v, 1) AS o, LATERAL (SELECT v[o] AS e) AS x) AS said FROM (VALUES (ARRAY[{all}, NULL]::{ty}[]), \
+                 (ARRAY[]::{ty}[]), (NULL::{ty}[]), (array_fill({}, ARRAY[2], ARRAY[5])::{ty}[])) AS t(v)",
+                quoted[0]
+            );
+            let read = rows(&source, &sql, &[]).await.unwrap_or_else(|e| panic!("{ty}: {e} {:?}", e.hint()));
+            let lists = read.column(0).as_list::<i32>();
+            let said = texts(&read, 1);
+            for (row, said) in said.into_iter().enumerate() {
+                assert_eq!(lists.is_null(row), row == 2, "{ty}");
+                assert_eq!(elements(&lists.value(row)), said.unwrap(), "{ty}");
+            }
+        }
+    })
+    .await;
+}
+
+/// As the query says them.
+fn elements(list: &ArrayRef) -> String {
+    let plain: ArrayRef = match list.as_primitive_opt::<TimestampMicrosecondType>() {
+        Some(instants) => Arc::new(instants.clone().with_timezone_opt(None::<&str>)),
+        None => Arc::clone(list),
+    };
+    let options = FormatOptions::default();
+    let formatter = ArrayFormatter::try_new(plain.as_ref(), &options).unwrap();
+    let zone = if matches!(list.data_type(), DataType::Timestamp(..)) { "Z" } else { "" };
+    let one = |row| match list.is_null(row) {
+        true => "-".to_owned(),
+        false => match list.data_type() {
+            DataType::Float64 => match list.as_primitive::<Float64Type>().value(row) {
+                value if value.is_infinite() => if value > 0.0 { "Infinity" } else { "-Infinity" }.to_owned(),
+                value => value.to_string(),
+            },
+            _ => format!("{}{zone}", formatter.value(row)),
+        },
+    };
+    (0..list.len()).map(one).collect::<Vec<_>>().join("|")
+}
+
+/// A domain is read as what it is made of, however many there are between.
+#[tokio::test]
+async fn domains_of_domains_arrays_and_enums_are_read_as_their_base() {
+    in_schema("domains", async |place| {
+        place
+            .sql(
+                "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE DOMAIN share AS numeric(5,4) CHECK (VALUE <= 1); \
+                 CREATE DOMAIN half AS share CHECK (VALUE <= 0.5); CREATE DOMAIN humour AS mood; \
+                 CREATE DOMAIN tags AS text[]; CREATE DOMAIN period AS daterange; \
+                 CREATE TABLE made (a half, b humour, c tags, d period, e half[]); \
+                 INSERT INTO made VALUES (0.25, 'sad', '{x,NULL}', '[2025-01-01,2025-02-01)', '{0.5,NULL}'), \
+                 (NULL, NULL, NULL, NULL, NULL)",
+            )
+            .await;
+        let read = rows(&place.source().await, "SELECT * FROM made", &[]).await.unwrap();
+        let types: Vec<DataType> = read.schema().fields().iter().map(|f| f.data_type().clone()).collect();
+        let list = |of: DataType| DataType::List(Arc::new(arrow::datatypes::Field::new("item", of, true)));
+        assert_eq!(types[0], DataType::Decimal128(5, 4));
+        assert_eq!(types[2], list(DataType::Utf8));
+        assert_eq!(read.column(0).as_primitive::<Decimal128Type>().value(0), 2500);
+        assert_eq!(texts(&read, 1), [Some("sad".to_owned()), None]);
+        assert_eq!(elements(&read.column(2).as_list::<i32>().value(0)), "x|-");
+        assert_eq!(texts(&read, 3), [Some("[2025-01-01,2025-02-01)".to_owned()), None]);
+        let shares = read.column(4).as_list::<i32>().value(0);
+        assert_eq!(elements(&shares).trim_start_matches("0.5").trim_start_matches('0'), "|-");
+        assert!(read.columns().iter().all(|column| column.is_null(1)));
+    })
+    .await;
+}
