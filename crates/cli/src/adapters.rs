@@ -10,10 +10,14 @@ use std::{
 };
 
 use async_trait::async_trait;
-use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest, SystemClock};
-use dualrun_mapping::{plan::Project, settings::SourceKind};
+use dualrun_engine::{Clock, Context, EngineError, InputReader, InputRequest, SystemClock, TableProvider};
+use dualrun_mapping::{
+    plan::Project,
+    settings::{SourceKind, SourceSettings},
+};
 use dualrun_sources::{
-    FileSelection, Format, InputTable, Location, Request, SourceError, identity, open_location, read,
+    CutOff, FileSelection, Format, InputTable, LiveStream, Location, Request, SourceError, identity,
+    open_location, read,
 };
 use dualrun_state::SqliteStore;
 
@@ -108,6 +112,27 @@ impl InputReader for Files {
         let Some(format) = format(request.source.kind) else { return Ok(None) };
         let (location, files) = self.files(request, format)?;
         identity(&asked(request, format, &location, files)).await
+    }
+
+    async fn cut_off(&self, sources: &[(&SourceSettings, Vec<String>)]) -> Result<CutOff, SourceError> {
+        match &self.live {
+            Some(live) => live.cut_off(sources).await,
+            None => Ok(CutOff::default()),
+        }
+    }
+
+    async fn stream(&self, request: &InputRequest<'_>) -> Result<Option<LiveStream>, SourceError> {
+        match (format(request.source.kind), &self.live) {
+            (None, Some(live)) => live.stream(request).await,
+            _ => Ok(None),
+        }
+    }
+
+    async fn table(&self, request: &InputRequest<'_>) -> Result<Option<Arc<dyn TableProvider>>, SourceError> {
+        match (format(request.source.kind), &self.live) {
+            (None, Some(live)) => live.table(request).await,
+            _ => Ok(None),
+        }
     }
 }
 

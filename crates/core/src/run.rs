@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    input::Role,
+    input::{Role, Side},
     run::figures::Figure,
     verdict::{Outcome, Verdict, VerdictCounts},
 };
@@ -329,6 +329,56 @@ pub struct InputReport {
     /// Documents with a value that did not fit its declared type, on each side.
     #[serde(default)]
     pub misfits: PerSide,
+    /// For each side that reads it from a server: which state of the data, and how sure that is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub consistency: Vec<SideConsistency>,
+}
+
+/// The state of a server's data that one side read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SideConsistency {
+    /// The side.
+    pub side: Side,
+    /// Which state, and how sure that is.
+    #[serde(flatten)]
+    pub consistency: Consistency,
+}
+
+/// Which state of a server's data was read, and how sure that is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consistency {
+    /// What fixed the state for all readings of the run.
+    pub cut: CutKind,
+    /// What vouches for it.
+    pub strength: CutStrength,
+    /// The same in words, without a value of the data.
+    pub detail: String,
+}
+
+/// What fixed the state of the data that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutKind {
+    /// Nothing: whatever stood there while it was read.
+    None,
+    /// The largest value of a field that only grows, as it stood when the run began.
+    Watermark,
+    /// One snapshot of the server.
+    Snapshot,
+}
+
+/// What vouches for one state of the data, the weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CutStrength {
+    /// Nothing, or the data is known to have changed.
+    None,
+    /// As many documents before and after.
+    Count,
+    /// As many documents up to a watermark, before and after.
+    Watermark,
+    /// The server.
+    Snapshot,
 }
 
 /// A customer whose input differs.

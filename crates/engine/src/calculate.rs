@@ -24,6 +24,7 @@ use dualrun_mapping::{
     plan::{Calculation, Engine, Model, Pipeline},
     settings::{Limits, SourceSettings},
 };
+use dualrun_sources::{CutOff, sweep_kept};
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -33,6 +34,10 @@ use crate::{
     outside::Outside,
 };
 
+/// The part of the memory budget that the rows of one input of a server may take, and its bounds in bytes.
+const KEPT: usize = 64;
+const KEPT_BYTES: (usize, usize) = (64 << 10, 64 << 20);
+
 /// Values of the switches by parameter name.
 pub type Switches = BTreeMap<String, ParameterValue>;
 
@@ -41,6 +46,8 @@ pub type Switches = BTreeMap<String, ParameterValue>;
 pub struct Runtime {
     env: Arc<RuntimeEnv>,
     partitions: usize,
+    /// Bytes of rows of one input of a server that are kept in memory; more of them go to a file.
+    kept: usize,
     scratch: PathBuf,
     reader: Option<Arc<dyn InputReader>>,
     sources: Arc<BTreeMap<String, SourceSettings>>,
@@ -60,6 +67,7 @@ impl Runtime {
         // DataFusion makes the last folder of the path only.
         std::fs::create_dir_all(&spill)
             .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
+        sweep_kept(&spill);
         let env = RuntimeEnvBuilder::new()
             // Shared fairly: one large sort must not starve the other side of the same run.
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
@@ -72,6 +80,7 @@ impl Runtime {
         Ok(Self {
             env,
             partitions: (cores / at_once).max(1),
+            kept: (bytes / KEPT).clamp(KEPT_BYTES.0, KEPT_BYTES.1),
             scratch: spill,
             reader: None,
             sources: Arc::default(),
@@ -105,6 +114,10 @@ impl Runtime {
 
     pub(crate) fn outside(&self) -> Option<&dyn OutsideCalculator> {
         self.outside.as_deref()
+    }
+
+    pub(crate) fn kept_in_memory(&self) -> usize {
+        self.kept
     }
 
     /// A folder for temporary files.
@@ -187,6 +200,13 @@ impl Calculator {
         })
     }
 
+    /// The same in a state of the servers that it reads.
+    #[must_use]
+    pub fn with_cut(mut self, cut: Arc<CutOff>) -> Self {
+        self.outside.cut = cut;
+        self
+    }
+
     /// What makes the result: models and the switch values that reach the last one. The fingerprints of the
     /// inputs and the period are the caller's to add.
     pub fn key(&self, switches: &Switches) -> String {
@@ -262,9 +282,8 @@ impl Calculator {
         let session = self.runtime.session();
         for (name, table) in &self.tables {
             let model_error = |source| EngineError::Model { file: name.clone(), source };
-            let provider = MemTable::try_new(Arc::clone(&table.schema), vec![table.batches.clone()])
-                .map_err(model_error)?;
-            session.register_table(name.as_str(), Arc::new(provider)).map_err(model_error)?;
+            let provider = table.provider(&session).map_err(model_error)?;
+            session.register_table(name.as_str(), provider).map_err(model_error)?;
         }
         let last = calculation.models().len().saturating_sub(1);
         for (n, model) in calculation.models().iter().enumerate() {

@@ -3,12 +3,13 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
+use datafusion::catalog::TableProvider;
 use dualrun_core::{parameter::ParameterValue, shape::Shape};
 use dualrun_mapping::{
     plan::{Engine, Project},
     settings::SourceSettings,
 };
-use dualrun_sources::{DaysOf, InputTable, SourceError};
+use dualrun_sources::{CutOff, DaysOf, InputTable, LiveStream, SourceError};
 use dualrun_state::StateStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
@@ -105,6 +106,35 @@ pub trait InputReader: Send + Sync {
     async fn identity(&self, _request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {
         Ok(None)
     }
+
+    /// Fixes the state of the servers among some sources, for all that a run reads of them; with each source the tables
+    /// and collections that will be read.
+    ///
+    /// # Errors
+    /// As a server says.
+    async fn cut_off(&self, _sources: &[(&SourceSettings, Vec<String>)]) -> Result<CutOff, SourceError> {
+        Ok(CutOff::default())
+    }
+
+    /// The rows of a request as they come, where they stand on a server that the cut-off holds; none where [`Self::read`]
+    /// gives them.
+    ///
+    /// # Errors
+    /// As the server says.
+    async fn stream(&self, _request: &InputRequest<'_>) -> Result<Option<LiveStream>, SourceError> {
+        Ok(None)
+    }
+
+    /// The same as a table that asks the server for what a query needs.
+    ///
+    /// # Errors
+    /// As the server says.
+    async fn table(
+        &self,
+        _request: &InputRequest<'_>,
+    ) -> Result<Option<Arc<dyn TableProvider>>, SourceError> {
+        Ok(None)
+    }
 }
 
 /// What to read.
@@ -118,6 +148,8 @@ pub struct InputRequest<'a> {
     pub shape: &'a Shape,
     /// The days that are wanted, where the input tells the time of its rows. More may be given.
     pub days: Option<DaysOf>,
+    /// The state in which servers are read.
+    pub cut: &'a CutOff,
 }
 
 /// Calculates where the query engine does not: by programs and servers.
@@ -141,6 +173,8 @@ pub struct OutsideRequest<'a> {
     pub inputs: &'a BTreeMap<String, PathBuf>,
     /// A folder for temporary files; it exists.
     pub scratch: &'a std::path::Path,
+    /// The state in which servers are read.
+    pub cut: &'a CutOff,
 }
 
 /// One collection or path in one folder.

@@ -278,7 +278,9 @@ async fn open_both(
             let side = input::Side::BOTH[n];
             live.warnings.iter().for_each(|warning| watch.warning(&format!("{side} side: {warning}")));
             let consistency = live.table.report.consistency.iter();
-            notes.extend(consistency.map(|said| format!("the {side} side was read from a server: {said}")));
+            notes.extend(
+                consistency.map(|said| format!("the {side} side was read from a server: {}", said.detail)),
+            );
             return Ok(Opened::Table(live.table));
         }
         if formats[n] == Some(Format::Parquet)

@@ -41,6 +41,15 @@ pub enum EngineError {
         #[source]
         source: dualrun_sources::SourceError,
     },
+    /// The servers of a run could not be opened in one state each.
+    #[error("the servers of {pipeline}")]
+    Servers {
+        /// The pipeline.
+        pipeline: PipelineId,
+        /// Why.
+        #[source]
+        source: dualrun_sources::SourceError,
+    },
     /// A relation of `diff` could not be read.
     #[error("cannot read {relation}")]
     Relation {
@@ -191,11 +200,15 @@ impl EngineError {
     /// What the process should answer.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
-                source.exit_code()
-            }
+            Self::Input { source, .. }
+            | Self::Servers { source, .. }
+            | Self::Relation { source, .. }
+            | Self::Outside { source, .. } => source.exit_code(),
             Self::Compare { source, .. } => source.exit_code(),
             Self::Stream(source) => source.exit_code(),
+            Self::Calculate { source, .. } if of_source(source).is_some() => {
+                of_source(source).map_or(ExitCode::Infrastructure, dualrun_sources::SourceError::exit_code)
+            }
             Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::NotConserved(_) | Self::Cancelled => {
                 ExitCode::Infrastructure
@@ -223,12 +236,16 @@ impl EngineError {
     /// Whether the same command may succeed later without any change.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
-                source.retryable()
-            }
+            Self::Input { source, .. }
+            | Self::Servers { source, .. }
+            | Self::Relation { source, .. }
+            | Self::Outside { source, .. } => source.retryable(),
             Self::Stream(source) => source.retryable(),
             Self::State(source) => source.retryable(),
             Self::Evidence { .. } | Self::Cancelled => true,
+            Self::Calculate { source, .. } => {
+                of_source(source).is_some_and(dualrun_sources::SourceError::retryable)
+            }
             _ => false,
         }
     }
@@ -236,9 +253,10 @@ impl EngineError {
     /// The way out, where one is known.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Input { source, .. } | Self::Relation { source, .. } | Self::Outside { source, .. } => {
-                source.hint()
-            }
+            Self::Input { source, .. }
+            | Self::Servers { source, .. }
+            | Self::Relation { source, .. }
+            | Self::Outside { source, .. } => source.hint(),
             Self::Compare { source, .. } => source.hint(),
             Self::Stream(source) => source.hint(),
             Self::State(source) => source.hint(),
@@ -260,6 +278,9 @@ impl EngineError {
             Self::PeriodUnit { expected: "month", .. } => Some("write the month as 2025-03".into()),
             Self::PeriodUnit { .. } => Some("write the day as 2025-03-01".into()),
             Self::NotOver { .. } => Some("name a later night with --as-of, or an earlier period".into()),
+            Self::Calculate { source, .. } if of_source(source).is_some() => {
+                of_source(source).and_then(dualrun_sources::SourceError::hint)
+            }
             Self::Calculate { source, .. } if exhausted(source) => {
                 Some("raise `limits.memory`, or give `limits.spill` more space".into())
             }
@@ -280,7 +301,7 @@ impl EngineError {
     /// The stage of the run that failed, for the report.
     pub fn stage(&self) -> &'static str {
         match self {
-            Self::Input { .. } | Self::Relation { .. } | Self::Fence { .. } => "fence",
+            Self::Input { .. } | Self::Servers { .. } | Self::Relation { .. } | Self::Fence { .. } => "fence",
             Self::Model { .. }
             | Self::Calculate { .. }
             | Self::Outside { .. }
@@ -305,6 +326,14 @@ impl EngineError {
 fn infrastructure(error: &datafusion::error::DataFusionError) -> bool {
     use datafusion::error::DataFusionError as E;
     matches!(error.find_root(), E::ResourcesExhausted(_) | E::IoError(_) | E::ObjectStore(_))
+}
+
+/// What a server said while a model read it.
+fn of_source(error: &datafusion::error::DataFusionError) -> Option<&dualrun_sources::SourceError> {
+    match error.find_root() {
+        datafusion::error::DataFusionError::External(cause) => cause.downcast_ref(),
+        _ => None,
+    }
 }
 
 fn exhausted(error: &datafusion::error::DataFusionError) -> bool {

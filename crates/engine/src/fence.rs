@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use arrow::datatypes::SchemaRef;
 use dualrun_compare::fingerprint::Fingerprinter;
 use dualrun_core::{
     Fingerprint,
     input::{FenceStrength, InputDecl, Role, Side},
-    run::{FenceDifference, InputReport, PerSide},
+    run::{FenceDifference, InputReport, PerSide, SideConsistency},
 };
 use dualrun_mapping::plan::Pipeline;
-use dualrun_sources::InputTable;
 use sha2::{Digest, Sha256};
 
-use crate::{calculate::hex, error::EngineError, evidence::FenceSummary, inputs::Tables};
+use crate::{calculate::hex, error::EngineError, evidence::FenceSummary, input::Input, inputs::Tables};
 
 /// How many customers that are not comparable are named in a report.
 const NAMED: usize = 10;
@@ -78,7 +78,7 @@ pub fn fence(pipeline: &Pipeline, legacy: &Tables, new: &Tables) -> Result<Fence
 
 fn activity(
     input: &InputDecl,
-    tables: [Option<&InputTable>; 2],
+    tables: [Option<&Input>; 2],
     names: &[BTreeMap<String, String>; 2],
     found: &mut Fence,
 ) -> Result<InputReport, EngineError> {
@@ -120,7 +120,7 @@ fn activity(
 fn factor(
     pipeline: &Pipeline,
     input: &InputDecl,
-    tables: [Option<&InputTable>; 2],
+    tables: [Option<&Input>; 2],
 ) -> Result<InputReport, EngineError> {
     let mut report = blank(input, "edition", tables);
     let mut editions = [None, None];
@@ -138,11 +138,9 @@ fn factor(
     Ok(report)
 }
 
-fn blank(input: &InputDecl, fence: &str, tables: [Option<&InputTable>; 2]) -> InputReport {
-    let count = |of: fn(&InputTable) -> u64| PerSide {
-        legacy: tables[0].map_or(0, of),
-        new: tables[1].map_or(0, of),
-    };
+fn blank(input: &InputDecl, fence: &str, tables: [Option<&Input>; 2]) -> InputReport {
+    let count =
+        |of: fn(&Input) -> u64| PerSide { legacy: tables[0].map_or(0, of), new: tables[1].map_or(0, of) };
     InputReport {
         name: input.name.clone(),
         role: input.role,
@@ -154,26 +152,51 @@ fn blank(input: &InputDecl, fence: &str, tables: [Option<&InputTable>; 2]) -> In
         legacy: None,
         new: None,
         misfits: count(|t| t.report.misfit_documents),
+        consistency: Side::BOTH
+            .into_iter()
+            .zip(tables)
+            .filter_map(|(side, table)| {
+                let consistency = table?.report.consistency.clone()?;
+                Some(SideConsistency { side, consistency })
+            })
+            .collect(),
     }
 }
 
 fn per_customer(
     input: &InputDecl,
     side: Side,
-    table: &InputTable,
+    table: &Input,
 ) -> Result<BTreeMap<Option<String>, Fingerprint>, EngineError> {
     if table.schema.fields().is_empty() {
         // No file on this side: no schema either.
         return Ok(BTreeMap::new());
     }
-    let failed = |source| EngineError::Fence { input: input.name.clone(), side, source };
-    let customer = input.customer.as_deref();
-    let mut prints = Fingerprinter::new(&table.schema, &input.key, &input.columns, customer, input.fence)
-        .map_err(failed)?;
-    for batch in &table.batches {
+    if let Some(prints) = &table.prints {
+        return Ok(prints.customers.clone());
+    }
+    let mut prints = printer(input, side, &table.schema)?;
+    for batch in table.batches() {
+        let failed = |source| EngineError::Fence { input: input.name.clone(), side, source };
         prints.update(batch).map_err(failed)?;
     }
     Ok(prints.finish())
+}
+
+/// Makes the fingerprints of what the fence of an input compares.
+pub(crate) fn printer(
+    input: &InputDecl,
+    side: Side,
+    schema: &SchemaRef,
+) -> Result<Fingerprinter, EngineError> {
+    let failed = |source| EngineError::Fence { input: input.name.clone(), side, source };
+    let customer = input.customer.as_deref();
+    Fingerprinter::new(schema, &input.key, &input.columns, customer, input.fence).map_err(failed)
+}
+
+/// An error in the fingerprint of whole rows.
+pub(crate) fn compare(pipeline: &Pipeline, source: dualrun_compare::CompareError) -> EngineError {
+    EngineError::Compare { pipeline: pipeline.id.to_string(), source }
 }
 
 /// The names that the results use, by the names that the input uses; empty where they are the same.
@@ -192,7 +215,7 @@ fn customer_names(
         },
     };
     let mut names = BTreeMap::new();
-    for batch in &table.batches {
+    for batch in table.batches() {
         let text = |name: &str| {
             let column = batch.column_by_name(name).ok_or_else(|| missing(name))?;
             arrow::compute::cast(column, &arrow::datatypes::DataType::Utf8).map_err(|_| missing(name))
@@ -221,16 +244,19 @@ fn as_in_results(
 }
 
 /// A fingerprint over all columns of all rows.
-fn whole(pipeline: &Pipeline, table: &InputTable) -> Result<Fingerprint, EngineError> {
+fn whole(pipeline: &Pipeline, table: &Input) -> Result<Fingerprint, EngineError> {
     let columns: Vec<String> = table.schema.fields().iter().map(|f| f.name().clone()).collect();
     if columns.is_empty() {
         return Ok(Fingerprint::default());
     }
-    let compare = |source| EngineError::Compare { pipeline: pipeline.id.to_string(), source };
+    if let Some(prints) = &table.prints {
+        return Ok(prints.whole);
+    }
+    let failed = |source| compare(pipeline, source);
     let mut prints =
-        Fingerprinter::new(&table.schema, &columns, &[], None, FenceStrength::Content).map_err(compare)?;
-    for batch in &table.batches {
-        prints.update(batch).map_err(compare)?;
+        Fingerprinter::new(&table.schema, &columns, &[], None, FenceStrength::Content).map_err(failed)?;
+    for batch in table.batches() {
+        prints.update(batch).map_err(failed)?;
     }
     Ok(total(&prints.finish()))
 }
@@ -242,9 +268,9 @@ fn total(per_customer: &BTreeMap<Option<String>, Fingerprint>) -> Fingerprint {
 }
 
 /// The latest edition that a factor table names.
-fn latest(table: &InputTable, column: &str) -> Option<String> {
+fn latest(table: &Input, column: &str) -> Option<String> {
     let mut latest: Option<String> = None;
-    for batch in &table.batches {
+    for batch in table.batches() {
         let texts =
             arrow::compute::cast(batch.column_by_name(column)?, &arrow::datatypes::DataType::Utf8).ok()?;
         let texts = arrow::array::AsArray::as_string::<i32>(&texts);

@@ -2,13 +2,19 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
+use datafusion::catalog::TableProvider;
+use dualrun_compare::fingerprint::Fingerprinter;
 use dualrun_core::{
     Period, PeriodError,
-    input::{InputDecl, Side},
+    input::{FenceStrength, InputDecl, Role, Side},
     period::time_zone,
 };
-use dualrun_mapping::plan::Pipeline;
-use dualrun_sources::{DaysOf, InputTable};
+use dualrun_mapping::{
+    plan::{Engine, Pipeline},
+    settings::SourceSettings,
+};
+use dualrun_sources::{CutOff, DaysOf, KeptWriter, LiveStream, ReadReport, SourceError};
 use jiff::{ToSpan, civil::Date};
 use sha2::{Digest, Sha256};
 
@@ -16,14 +22,25 @@ use crate::{
     calculate::hex,
     context::{Context, InputRequest, Place},
     error::EngineError,
-    window,
+    fence,
+    input::{Input, Prints, Rows},
+    window::{self, Window},
 };
 
 /// Another version of the program may read the same files in another way.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The inputs of one side by name.
-pub type Tables = BTreeMap<String, Arc<InputTable>>;
+pub type Tables = BTreeMap<String, Arc<Input>>;
+
+/// What is done with inputs of servers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// All rows go by once, for the fence, and are put aside as far as the calculation needs them.
+    Fenced,
+    /// The calculation asks for what it needs.
+    AsNeeded,
+}
 
 /// Reads every input of a side for a period and its margin.
 ///
@@ -34,14 +51,51 @@ pub async fn read_side(
     pipeline: &Pipeline,
     side: Side,
     period: Period,
+    cut: &CutOff,
+    look: Look,
 ) -> Result<Tables, EngineError> {
     let mut tables = Tables::new();
     for input in &pipeline.inputs {
-        if let Some(table) = read_input(context, pipeline, input, side, period).await? {
+        let reading = Reading { context, pipeline, input, side };
+        if let Some(table) = reading.read(period, cut, look).await? {
             tables.insert(input.name.clone(), Arc::new(table));
         }
     }
     Ok(tables)
+}
+
+/// Fixes the state of the servers that some sides of a pipeline read.
+///
+/// # Errors
+/// A server that is away.
+pub(crate) async fn cut_off(
+    context: &Context,
+    pipeline: &Pipeline,
+    sides: &[Side],
+) -> Result<CutOff, EngineError> {
+    let mut wanted: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for side in sides {
+        for place in pipeline.inputs.iter().filter_map(|input| input.on(*side)) {
+            wanted.entry(&place.source).or_default().push(place.place().to_owned());
+        }
+        let engine = &pipeline.calculation(*side).engine;
+        if let Some(source) = engine.source() {
+            let names = wanted.entry(source).or_default();
+            match engine {
+                Engine::Mongodb(pipeline) => names.push(pipeline.collection.clone()),
+                Engine::Relation(relation) => names.push(relation.place.place().to_owned()),
+                Engine::Sql(_) | Engine::Command(_) | Engine::Postgres(_) => {}
+            }
+        }
+    }
+    let known = |(name, mut names): (&str, Vec<String>)| {
+        names.sort();
+        names.dedup();
+        Some((context.project.settings.source.get(name)?, names))
+    };
+    let sources: Vec<(&SourceSettings, Vec<String>)> = wanted.into_iter().filter_map(known).collect();
+    let failed = |source| EngineError::Servers { pipeline: pipeline.id.clone(), source };
+    context.inputs.cut_off(&sources).await.map_err(failed)
 }
 
 /// Recognises the inputs of both sides without reading them: SHA-256 (hex) over what their sources say of the files,
@@ -58,9 +112,10 @@ pub(crate) async fn identity(context: &Context, pipeline: &Pipeline, period: Per
         add(text);
     }
     let mut requests = Vec::new();
+    let cut = CutOff::default();
     for side in Side::BOTH {
         for input in &pipeline.inputs {
-            if let Some(request) = request(context, input, side, period).ok()? {
+            if let Some(request) = request(context, input, side, period, &cut).ok()? {
                 add(&format!("{side}.{}", input.name));
                 requests.push(request);
             }
@@ -86,28 +141,157 @@ pub fn lend_columns(sides: &mut [Tables; 2]) {
             _ => continue,
         };
         if let Some(table) = sides[lent.0].get_mut(&name) {
-            let mut with_columns = (**table).clone();
-            with_columns.schema = lent.1;
-            *table = Arc::new(with_columns);
+            *table = Arc::new(table.bare(lent.1));
         }
     }
 }
 
-async fn read_input(
-    context: &Context,
-    pipeline: &Pipeline,
-    input: &InputDecl,
+/// One input that is read.
+struct Reading<'a> {
+    context: &'a Context,
+    pipeline: &'a Pipeline,
+    input: &'a InputDecl,
     side: Side,
-    period: Period,
-) -> Result<Option<InputTable>, EngineError> {
-    let Some(request) = request(context, input, side, period)? else { return Ok(None) };
-    let failed = |source| EngineError::Input { input: input.name.clone(), side, source };
-    let mut table = context.inputs.read(&request).await.map_err(failed)?;
-    if let Some(wanted) = &request.days {
-        let zone = time_zone(&pipeline.result.period.time_zone)?;
-        window::keep(&mut table, wanted, &zone).map_err(failed)?;
+}
+
+impl Reading<'_> {
+    async fn read(&self, period: Period, cut: &CutOff, look: Look) -> Result<Option<Input>, EngineError> {
+        let Some(request) = request(self.context, self.input, self.side, period, cut)? else {
+            return Ok(None);
+        };
+        let zone = time_zone(&self.pipeline.result.period.time_zone)?;
+        let window = |schema: &SchemaRef| match &request.days {
+            Some(days) => Window::new(schema, days, &zone).map_err(|source| self.failed(source)),
+            None => Ok(None),
+        };
+        let reader = &self.context.inputs;
+        let engine = &self.pipeline.calculation(self.side).engine;
+        // A command wants files, and the names of customers are looked up here.
+        if look == Look::AsNeeded && !matches!(engine, Engine::Command(_)) {
+            let table = reader.table(&request).await.map_err(|source| self.failed(source))?;
+            if let Some(table) = table
+                && let Some(live) = live(table, window)?
+            {
+                return Ok(Some(live));
+            }
+        }
+        if let Some(stream) = reader.stream(&request).await.map_err(|source| self.failed(source))? {
+            let window = window(stream.schema())?;
+            return self.take(stream, window, look).await.map(Some);
+        }
+        let mut table = reader.read(&request).await.map_err(|source| self.failed(source))?;
+        if let Some(days) = &request.days {
+            window::keep(&mut table, days, &zone).map_err(|source| self.failed(source))?;
+        }
+        Ok(Some(table.into()))
     }
-    Ok(Some(table))
+
+    /// Takes the rows of a server as they come: their fingerprints, and the rows themselves as far as they are needed
+    /// again.
+    async fn take(
+        &self,
+        mut stream: LiveStream,
+        window: Option<Window>,
+        look: Look,
+    ) -> Result<Input, EngineError> {
+        let schema = Arc::clone(stream.schema());
+        let looked_up =
+            |other: &InputDecl| other.customer_map.as_ref().is_some_and(|map| map.input == self.input.name);
+        // Factors and names of customers are small, and looked up in memory.
+        let small = self.input.role == Role::Factor || self.pipeline.inputs.iter().any(looked_up);
+        let calculates =
+            matches!(self.pipeline.calculation(self.side).engine, Engine::Sql(_) | Engine::Command(_));
+        let runtime = &self.context.runtime;
+        let memory = if small { usize::MAX } else { runtime.kept_in_memory() };
+        let mut kept = KeptWriter::new(Arc::clone(&schema), runtime.scratch(), memory);
+        let mut printers = match look {
+            Look::Fenced if !small => Some(Printers::new(self, &schema)?),
+            _ => None,
+        };
+        let mut rows = 0;
+        while let Some(batch) = stream.next().await {
+            let mut batch = batch.map_err(|source| self.failed(source))?;
+            if let Some(window) = &window {
+                batch = window.keep(&batch).map_err(|source| self.failed(source))?;
+            }
+            rows += batch.num_rows() as u64;
+            if let Some(printers) = &mut printers {
+                printers.update(self, &batch)?;
+            }
+            if small || calculates {
+                kept.push(batch).map_err(|source| self.failed(source))?;
+            }
+        }
+        let mut report = stream.finish().map_err(|source| self.failed(source))?;
+        report.rows = rows;
+        let kept = Arc::new(kept.finish().map_err(|source| self.failed(source))?);
+        Ok(Input { schema, report, rows: Rows::Kept(kept), prints: printers.map(Printers::finish) })
+    }
+
+    fn failed(&self, source: SourceError) -> EngineError {
+        EngineError::Input { input: self.input.name.clone(), side: self.side, source }
+    }
+}
+
+/// A table of a server for models; none where its days can only be told row by row.
+fn live(
+    table: Arc<dyn TableProvider>,
+    window: impl Fn(&SchemaRef) -> Result<Option<Window>, EngineError>,
+) -> Result<Option<Input>, EngineError> {
+    let schema = table.schema();
+    let within = match window(&schema)? {
+        None => None,
+        Some(window) => match window.filter() {
+            None => return Ok(None),
+            within => within,
+        },
+    };
+    let rows = Rows::Live { table, within };
+    Ok(Some(Input { schema, report: ReadReport::default(), rows, prints: None }))
+}
+
+/// Makes the fingerprints of rows that go by.
+struct Printers {
+    whole: Option<Fingerprinter>,
+    customers: Option<Fingerprinter>,
+}
+
+impl Printers {
+    fn new(reading: &Reading<'_>, schema: &SchemaRef) -> Result<Self, EngineError> {
+        if schema.fields().is_empty() {
+            // A collection without a document has no columns to compare.
+            return Ok(Self { whole: None, customers: None });
+        }
+        let (input, side) = (reading.input, reading.side);
+        let columns: Vec<String> = schema.fields().iter().map(|field| field.name().clone()).collect();
+        let whole = Fingerprinter::new(schema, &columns, &[], None, FenceStrength::Content)
+            .map_err(|source| fence::compare(reading.pipeline, source))?;
+        let customers = match input.role {
+            Role::Activity => Some(fence::printer(input, side, schema)?),
+            Role::Factor => None,
+        };
+        Ok(Self { whole: Some(whole), customers })
+    }
+
+    fn update(&mut self, reading: &Reading<'_>, batch: &RecordBatch) -> Result<(), EngineError> {
+        if let Some(whole) = &mut self.whole {
+            whole.update(batch).map_err(|source| fence::compare(reading.pipeline, source))?;
+        }
+        if let Some(customers) = &mut self.customers {
+            let (input, side) = (reading.input.name.clone(), reading.side);
+            customers.update(batch).map_err(|source| EngineError::Fence { input, side, source })?;
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Prints {
+        let mut prints = Prints::default();
+        if let Some(whole) = self.whole {
+            whole.finish().values().for_each(|print| prints.whole += *print);
+        }
+        prints.customers = self.customers.map(Fingerprinter::finish).unwrap_or_default();
+        prints
+    }
 }
 
 fn request<'a>(
@@ -115,6 +299,7 @@ fn request<'a>(
     input: &'a InputDecl,
     side: Side,
     period: Period,
+    cut: &'a CutOff,
 ) -> Result<Option<InputRequest<'a>>, EngineError> {
     let Some(place) = input.on(side) else { return Ok(None) };
     let Some(source) = context.project.settings.source.get(&place.source) else {
@@ -130,7 +315,7 @@ fn request<'a>(
         _ => None,
     };
     let places = expand(&source.url, place.place(), &days);
-    Ok(Some(InputRequest { source, places, shape: &input.shape, days: wanted }))
+    Ok(Some(InputRequest { source, places, shape: &input.shape, days: wanted, cut }))
 }
 
 /// The days of the period and `margin` days before and after it.

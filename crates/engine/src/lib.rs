@@ -16,6 +16,7 @@ pub mod error;
 pub mod evidence;
 pub mod fence;
 mod flags;
+pub mod input;
 pub mod inputs;
 pub mod night;
 mod outside;
@@ -31,6 +32,8 @@ mod surroundings;
 mod unchanged;
 pub mod validate;
 mod window;
+
+pub use datafusion::catalog::TableProvider;
 
 pub use context::{
     Clock, Context, InputReader, InputRequest, OutsideCalculator, OutsideRequest, Place, SystemClock,

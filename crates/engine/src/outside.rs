@@ -10,7 +10,7 @@ use std::{
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use dualrun_core::{input::Side, parameter::ParameterValue};
 use dualrun_mapping::plan::{Engine, Relation};
-use dualrun_sources::{FileReport, InputTable, SourceError, command::StagedInputs};
+use dualrun_sources::{CutOff, FileReport, InputTable, KeptRows, SourceError, command::StagedInputs};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
@@ -20,6 +20,7 @@ use crate::{
     context::{InputRequest, OutsideRequest},
     error::EngineError,
     evidence::encode_parquet,
+    input::Input,
     inputs::{Tables, expand},
     record::misfit_note,
 };
@@ -29,13 +30,15 @@ use crate::{
 pub(crate) struct Outside {
     pub(crate) side: Side,
     pub(crate) days: Vec<Date>,
+    /// The state in which servers are read.
+    pub(crate) cut: Arc<CutOff>,
     staged: Arc<OnceCell<StagedInputs>>,
     notes: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Outside {
     pub(crate) fn new(side: Side, days: Vec<Date>) -> Self {
-        Self { side, days, staged: Arc::default(), notes: Arc::default() }
+        Self { side, days, cut: Arc::default(), staged: Arc::default(), notes: Arc::default() }
     }
 
     /// All result rows of a calculation by another engine than SQL.
@@ -100,7 +103,7 @@ impl Outside {
         };
         let place = with_values(relation.place.place(), parameters)?;
         let places = expand(&source.url, &place, &self.days);
-        let request = InputRequest { source, places, shape: &relation.shape, days: None };
+        let request = InputRequest { source, places, shape: &relation.shape, days: None, cut: &self.cut };
         let table = reader.read(&request).await?;
         if table.report.files.is_empty() && !table.report.missing_files.is_empty() {
             // No rows would be compared as if the calculation had found none.
@@ -125,14 +128,18 @@ impl Outside {
             _ => &none,
         };
         let scratch = runtime.scratch();
-        outside.calculate(&OutsideRequest { engine, parameters, inputs, scratch }).await
+        let request = OutsideRequest { engine, parameters, inputs, scratch, cut: &self.cut };
+        outside.calculate(&request).await
     }
 
     /// The inputs as files, written once for all replays.
     async fn staged(&self, runtime: &Runtime, tables: &Tables) -> Result<&StagedInputs, SourceError> {
         let write = || async {
-            let (scratch, tables) = (runtime.scratch().to_owned(), tables.clone());
-            let written = tokio::task::spawn_blocking(move || StagedInputs::write(&scratch, &tables)).await;
+            let scratch = runtime.scratch().to_owned();
+            let kept =
+                |(name, input): (&String, &Arc<Input>)| Some((name.clone(), Arc::clone(input.kept()?)));
+            let inputs: BTreeMap<String, Arc<KeptRows>> = tables.iter().filter_map(kept).collect();
+            let written = tokio::task::spawn_blocking(move || StagedInputs::write(&scratch, &inputs)).await;
             written.unwrap_or_else(|_| Err(SourceError::Config("writing the inputs was cancelled".into())))
         };
         self.staged.get_or_try_init(write).await

@@ -196,7 +196,7 @@ pub(crate) fn consistency_notes(sides: [&Tables; 2]) -> Vec<String> {
     for (side, tables) in Side::BOTH.into_iter().zip(sides) {
         for (name, table) in tables {
             let said = table.report.consistency.iter();
-            notes.extend(said.map(|said| format!("{side} {name} was read from a server: {said}")));
+            notes.extend(said.map(|said| format!("{side} {name} was read from a server: {}", said.detail)));
         }
     }
     notes

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use dualrun_core::{ChangeId, Period, input::Side, run::CheckReport};
 use dualrun_explain::{Declared, Replay, ReplayPlan, verdicts};
 use dualrun_mapping::plan::{Change, Pipeline};
+use dualrun_sources::CutOff;
 use dualrun_state::records::CalculationRecord;
 use sha2::{Digest, Sha256};
 
@@ -100,6 +101,7 @@ pub async fn calculate(
     pipeline: &Pipeline,
     period: Period,
     tables: [Tables; 2],
+    cut: &Arc<CutOff>,
     fence: &Fence,
     plan: &ReplayPlan,
     changes: &[&Change],
@@ -109,7 +111,8 @@ pub async fn calculate(
     let all = context.project.changes_of(&pipeline.id);
     let mut tasks = Vec::new();
     for (side, tables) in Side::BOTH.into_iter().zip(tables) {
-        let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
+        let calculator =
+            Calculator::new(&context.runtime, pipeline, side, period, tables)?.with_cut(Arc::clone(cut));
         let mut wanted = Vec::new();
         for (position, replay) in plan.calculations.iter().enumerate().filter(|(_, r)| r.side == side) {
             debug_assert!(replay.on.iter().all(|id| changes.iter().any(|c| &c.id == id)));
@@ -176,11 +179,13 @@ pub async fn versions(
     pipeline: &Pipeline,
     period: Period,
     changes: &[&Change],
+    cut: &Arc<CutOff>,
 ) -> Result<Vec<String>, EngineError> {
     let all = context.project.changes_of(&pipeline.id);
     let mut versions = Vec::new();
     for side in Side::BOTH {
-        let calculator = Calculator::new(&context.runtime, pipeline, side, period, Tables::new())?;
+        let calculator = Calculator::new(&context.runtime, pipeline, side, period, Tables::new())?
+            .with_cut(Arc::clone(cut));
         for on in [true, false] {
             let in_force = |id: &ChangeId| on && changes.iter().any(|c| &c.id == id);
             let switches = pipeline.switch_values(&all, &in_force, side);

@@ -11,6 +11,7 @@ use dualrun_core::{
     run::RunReport,
 };
 use dualrun_mapping::plan::{Change, Pipeline};
+use dualrun_sources::CutOff;
 use dualrun_state::records::RunRecord;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
@@ -23,7 +24,7 @@ use crate::{
     error::EngineError,
     evidence::{Evidence, FenceSummary, Known},
     fence::fence,
-    inputs::{self, Tables, lend_columns, read_side},
+    inputs::{self, Look, Tables, cut_off, lend_columns, read_side},
     progress::{Progress, Step},
     record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
     replays, results, reviews, surroundings, unchanged,
@@ -144,15 +145,38 @@ async fn attempt(
     {
         return Ok(answer);
     }
-    let [legacy, new] = read_both(context, pipeline, request.period).await?;
+    let cut = Arc::new(cut_off(context, pipeline, &Side::BOTH).await?);
+    let answer = attempt_on(context, pipeline, request, progress, &evidence, &changes, listed, &cut).await;
+    cut.release().await;
+    answer
+}
+
+/// An attempt on servers in one state each.
+#[expect(clippy::too_many_arguments, reason = "an attempt stands on all of it")]
+async fn attempt_on(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    progress: &dyn Progress,
+    evidence: &Evidence,
+    changes: &[&Change],
+    listed: Option<String>,
+    cut: &Arc<CutOff>,
+) -> Result<RunAnswer, EngineError> {
+    let period = request.period.to_string();
+    let [legacy, new] = read_both(context, pipeline, request.period, cut).await?;
+    if Side::BOTH.iter().all(|side| pipeline.calculation(*side).engine.source().is_none()) {
+        // What was read is kept here: nobody needs to wait for the calculations.
+        cut.release().await;
+    }
     if nothing_to_read(pipeline, [&legacy, &new]) {
         return Ok(RunAnswer::nothing("no input files on either side"));
     }
     let fence = fence(pipeline, &legacy, &new)?;
-    let versions = replays::versions(context, pipeline, request.period, &changes).await?;
-    let key = run_key(context, pipeline, request, &fence.fingerprints, &changes, &versions);
+    let versions = replays::versions(context, pipeline, request.period, changes, cut).await?;
+    let key = run_key(context, pipeline, request, &fence.fingerprints, changes, &versions);
     // A final run whose evidence is gone is calculated again, under its own id.
-    let again = match standing(context, pipeline, request, &evidence, &key, &fence.summary()).await? {
+    let again = match standing(context, pipeline, request, evidence, &key, &fence.summary()).await? {
         Standing::Answered(answer) => return Ok(*answer),
         Standing::WithoutEvidence(run) => Some(run),
         Standing::New => None,
@@ -162,7 +186,7 @@ async fn attempt(
     progress.step(&pipeline.id, &period, Step::Calculate);
     let run_id = again.as_ref().map_or_else(|| RunId(Uuid::now_v7()), |run| run.id);
     let folder = Evidence::run_folder(&pipeline.id, request.period, request.as_of, run_id);
-    let declared = reviews::declared(context, pipeline, &changes, request.as_of).await?;
+    let declared = reviews::declared(context, pipeline, changes, request.as_of).await?;
     let plan = replays::plan(
         &declared,
         &key,
@@ -173,13 +197,15 @@ async fn attempt(
         pipeline,
         request.period,
         [legacy.clone(), new.clone()],
+        cut,
         &fence,
         &plan,
-        &changes,
-        &evidence,
+        changes,
+        evidence,
         &folder,
     )
     .await?;
+    cut.release().await;
 
     if fence.excluded.is_empty() && !fence.nothing_comparable && calculated.is_empty(&plan) {
         // Nothing was compared: that is no agreement, and no night to count on.
@@ -198,7 +224,7 @@ async fn attempt(
             pipeline,
             request,
             &fence.fingerprints,
-            &changes,
+            changes,
             &versions,
             &declared,
             &moved,
@@ -215,7 +241,7 @@ async fn attempt(
         excluded: fence.excluded.clone(),
         nothing_comparable: fence.nothing_comparable,
         factors: surroundings::factor_tables(pipeline, [&legacy, &new]),
-        neighbours: surroundings::neighbours(context, pipeline, request.period, &evidence).await?,
+        neighbours: surroundings::neighbours(context, pipeline, request.period, evidence).await?,
         moved_this_month,
         eligible_this_month,
         run_key: key.clone(),
@@ -227,7 +253,7 @@ async fn attempt(
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
     report.notes.extend(misfit_notes([&legacy, &new]));
     report.notes.extend(consistency_notes([&legacy, &new]));
-    write(&evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
+    write(evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
     // Only what stands under a manifest may be used again: a folder without one is swept.
     for calculation in &calculated.calculations {
         context.state.record_calculation(calculation).await?;
@@ -298,10 +324,11 @@ async fn read_both(
     context: &Arc<Context>,
     pipeline: &Pipeline,
     period: Period,
+    cut: &Arc<CutOff>,
 ) -> Result<[Tables; 2], EngineError> {
     let spawn = |side| {
-        let (context, pipeline) = (Arc::clone(context), pipeline.clone());
-        tokio::spawn(async move { read_side(&context, &pipeline, side, period).await })
+        let (context, pipeline, cut) = (Arc::clone(context), pipeline.clone(), Arc::clone(cut));
+        tokio::spawn(async move { read_side(&context, &pipeline, side, period, &cut, Look::Fenced).await })
     };
     let (legacy, new) = (spawn(Side::Legacy), spawn(Side::New));
     let legacy = legacy.await.map_err(|_| EngineError::Cancelled)?;
@@ -398,8 +425,22 @@ pub async fn run_side(
     let Some(pipeline) = context.project.pipeline(&request.pipeline) else {
         return Err(EngineError::UnknownPipeline(request.pipeline.clone()));
     };
-    let tables = read_side(context, pipeline, side, request.period).await?;
-    let calculator = Calculator::new(&context.runtime, pipeline, side, request.period, tables)?;
+    let cut = Arc::new(cut_off(context, pipeline, &[side]).await?);
+    let report = side_report(context, pipeline, request, side, &cut).await;
+    cut.release().await;
+    report
+}
+
+async fn side_report(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    request: &RunRequest,
+    side: Side,
+    cut: &Arc<CutOff>,
+) -> Result<SideReport, EngineError> {
+    let tables = read_side(context, pipeline, side, request.period, cut, Look::AsNeeded).await?;
+    let calculator =
+        Calculator::new(&context.runtime, pipeline, side, request.period, tables)?.with_cut(Arc::clone(cut));
     let changes = in_force(context, pipeline, request.period);
     let on: BTreeSet<&ChangeId> = match side {
         // The legacy platform computes what it computes today; the new one under all its changes.

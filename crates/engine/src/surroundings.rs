@@ -42,7 +42,7 @@ pub(crate) fn factor_tables(pipeline: &Pipeline, sides: [&Tables; 2]) -> Vec<Fac
     for input in pipeline.inputs.iter().filter(|i| i.role == Role::Factor) {
         for table in sides.iter().filter_map(|side| side.get(&input.name)) {
             let mut values = Vec::new();
-            for batch in &table.batches {
+            for batch in table.batches() {
                 read_factors(batch, &input.name, input.edition.as_deref(), &mut values);
             }
             values.truncate(MOST_FACTORS);

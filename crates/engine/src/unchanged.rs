@@ -113,7 +113,8 @@ pub(crate) async fn answer(
 ) -> Result<Option<RunAnswer>, EngineError> {
     let fence = &earlier.known.fence;
     // Results that already stand somewhere have versions of their own. Where they cannot be told, the usual way says why.
-    let Ok(versions) = replays::versions(context, pipeline, request.period, changes).await else {
+    let Ok(versions) = replays::versions(context, pipeline, request.period, changes, &Arc::default()).await
+    else {
         return Ok(None);
     };
     let key = run_key(context, pipeline, request, &fence.fingerprints, changes, &versions);

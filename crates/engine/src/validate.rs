@@ -10,13 +10,14 @@ use dualrun_core::{
     input::{Role, Side},
 };
 use dualrun_mapping::plan::Pipeline;
+use dualrun_sources::CutOff;
 
 use crate::{
     calculate::{Calculator, queries_only},
     context::Context,
     error::EngineError,
     fence::side_index,
-    inputs::{Tables, read_side},
+    inputs::{Look, Tables, read_side},
 };
 
 /// A mistake that only schemas show.
@@ -64,7 +65,8 @@ async fn schema_of(
     side: Side,
     period: Period,
 ) -> Result<Option<SchemaRef>, EngineError> {
-    let mut tables: Tables = read_side(context, pipeline, side, period).await?;
+    let cut = CutOff::default();
+    let mut tables: Tables = read_side(context, pipeline, side, period, &cut, Look::Fenced).await?;
     if tables.values().any(|t| t.schema.fields().is_empty()) {
         return Ok(None);
     }
@@ -77,9 +79,7 @@ async fn schema_of(
     }
     // Planning needs columns, not rows.
     for table in tables.values_mut() {
-        let mut bare = (**table).clone();
-        bare.batches.clear();
-        *table = Arc::new(bare);
+        *table = Arc::new(table.bare(Arc::clone(&table.schema)));
     }
     let all = context.project.changes_of(&pipeline.id);
     let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;

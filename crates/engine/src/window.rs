@@ -3,7 +3,12 @@
 use arrow::{
     array::{Array, AsArray, BooleanArray},
     compute::{cast, filter_record_batch},
-    datatypes::{DataType, Date32Type, TimeUnit, TimestampMicrosecondType},
+    datatypes::{DataType, Date32Type, SchemaRef, TimeUnit, TimestampMicrosecondType},
+    record_batch::RecordBatch,
+};
+use datafusion::{
+    common::ScalarValue,
+    logical_expr::{Expr, ident, lit},
 };
 use dualrun_sources::{DaysOf, InputTable, SourceError};
 use jiff::{
@@ -17,41 +22,76 @@ use jiff::{
 /// # Errors
 /// A column that is not there, or that holds neither days nor instants.
 pub(crate) fn keep(table: &mut InputTable, days: &DaysOf, zone: &TimeZone) -> Result<(), SourceError> {
-    if table.schema.fields().is_empty() {
-        // No file, and nothing declared.
-        return Ok(());
-    }
-    let name = days.column.as_str();
-    let field = table.schema.field_with_name(name).map_err(|_| {
-        SourceError::Config(format!("there is no column {name:?}, which `time` of the input names"))
-    })?;
-    let data_type = field.data_type().clone();
-    let bounds = match &data_type {
-        DataType::Null => Some((0, 0)),
-        DataType::Date32 => Some((epoch_day(days.first), epoch_day(days.end))),
-        DataType::Timestamp(_, Some(_)) => instant(days.first, zone).zip(instant(days.end, zone)),
-        DataType::Timestamp(_, None) => {
-            instant(days.first, &TimeZone::UTC).zip(instant(days.end, &TimeZone::UTC))
-        }
-        _ => None,
-    };
-    let Some((first, end)) = bounds else {
-        return Err(SourceError::Config(format!(
-            "the column {name:?}, which `time` of the input names, is {data_type}: declare it as date or timestamp in \
-             the shape"
-        )));
-    };
+    let Some(window) = Window::new(&table.schema, days, zone)? else { return Ok(()) };
     let mut rows = 0;
     for batch in &mut table.batches {
-        let Some(column) = batch.column_by_name(name) else { continue };
+        *batch = window.keep(batch)?;
+        rows += batch.num_rows() as u64;
+    }
+    table.report.rows = rows;
+    Ok(())
+}
+
+/// The days that are wanted, as a column of a table tells them.
+#[derive(Debug, Clone)]
+pub(crate) struct Window {
+    column: String,
+    data_type: DataType,
+    /// From the first on, before the second: days, or microseconds.
+    bounds: (i64, i64),
+}
+
+impl Window {
+    /// None of a table without columns: no file, and nothing declared.
+    ///
+    /// # Errors
+    /// A column that is not there, or that holds neither days nor instants.
+    pub(crate) fn new(
+        schema: &SchemaRef,
+        days: &DaysOf,
+        zone: &TimeZone,
+    ) -> Result<Option<Self>, SourceError> {
+        if schema.fields().is_empty() {
+            return Ok(None);
+        }
+        let name = days.column.as_str();
+        let field = schema.field_with_name(name).map_err(|_| {
+            SourceError::Config(format!("there is no column {name:?}, which `time` of the input names"))
+        })?;
+        let data_type = field.data_type().clone();
+        let bounds = match &data_type {
+            DataType::Null => Some((0, 0)),
+            DataType::Date32 => Some((epoch_day(days.first), epoch_day(days.end))),
+            DataType::Timestamp(_, Some(_)) => instant(days.first, zone).zip(instant(days.end, zone)),
+            DataType::Timestamp(_, None) => {
+                instant(days.first, &TimeZone::UTC).zip(instant(days.end, &TimeZone::UTC))
+            }
+            _ => None,
+        };
+        let Some(bounds) = bounds else {
+            return Err(SourceError::Config(format!(
+                "the column {name:?}, which `time` of the input names, is {data_type}: declare it as date or timestamp in \
+                 the shape"
+            )));
+        };
+        Ok(Some(Self { column: name.to_owned(), data_type, bounds }))
+    }
+
+    /// The rows of the wanted days.
+    ///
+    /// # Errors
+    /// A value that Arrow cannot read.
+    pub(crate) fn keep(&self, batch: &RecordBatch) -> Result<RecordBatch, SourceError> {
+        let Some(column) = batch.column_by_name(&self.column) else { return Ok(batch.clone()) };
+        let (first, end) = self.bounds;
         let within = |value: Option<i64>| Some(value.is_some_and(|value| first <= value && value < end));
-        let wanted: BooleanArray = match &data_type {
+        let wanted: BooleanArray = match &self.data_type {
             DataType::Null => vec![Some(false); column.len()].into(),
             DataType::Date32 => {
                 column.as_primitive::<Date32Type>().iter().map(|day| within(day.map(i64::from))).collect()
             }
-            _ => {
-                let zone = match &data_type {
+            data_type => {
+                let zone = match data_type {
                     DataType::Timestamp(_, zone) => zone.clone(),
                     _ => None,
                 };
@@ -59,11 +99,22 @@ pub(crate) fn keep(table: &mut InputTable, days: &DaysOf, zone: &TimeZone) -> Re
                 micros.as_primitive::<TimestampMicrosecondType>().iter().map(within).collect()
             }
         };
-        *batch = filter_record_batch(batch, &wanted)?;
-        rows += batch.num_rows() as u64;
+        Ok(filter_record_batch(batch, &wanted)?)
     }
-    table.report.rows = rows;
-    Ok(())
+
+    /// The same for the query engine; none where the column is of a form that only [`Self::keep`] reads.
+    pub(crate) fn filter(&self) -> Option<Expr> {
+        let value = |at: i64| match &self.data_type {
+            DataType::Date32 => i32::try_from(at).ok().map(|day| ScalarValue::Date32(Some(day))),
+            DataType::Timestamp(TimeUnit::Microsecond, zone) => {
+                Some(ScalarValue::TimestampMicrosecond(Some(at), zone.clone()))
+            }
+            _ => None,
+        };
+        let (first, end) = (value(self.bounds.0)?, value(self.bounds.1)?);
+        let column = ident(self.column.as_str());
+        Some(column.clone().gt_eq(lit(first)).and(column.lt(lit(end))))
+    }
 }
 
 fn epoch_day(day: Date) -> i64 {
@@ -80,7 +131,7 @@ fn instant(day: Date, zone: &TimeZone) -> Option<i64> {
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Date32Array, RecordBatch, StringArray, TimestampMillisecondArray};
+    use arrow::array::{ArrayRef, Date32Array, StringArray, TimestampMillisecondArray};
     use dualrun_sources::ReadReport;
 
     use super::*;

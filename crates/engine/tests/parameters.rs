@@ -9,8 +9,9 @@ use dualrun_core::{ExitCode, Outcome, input::Side, parameter::ParameterValue};
 use dualrun_engine::{
     EngineError,
     calculate::{Calculator, Switches},
-    inputs::read_side,
+    inputs::{Look, read_side},
 };
+use dualrun_sources::CutOff;
 
 use crate::common::{
     DAY, GOLD_FILE, LEGACY_FILE, MAPPING_FILE, SILVER_FILE, Setup, World, change, column, date, entry, near,
@@ -22,7 +23,8 @@ async fn row(setup: Setup, period: &str, switches: Switches) -> RecordBatch {
     let context = world.context();
     let pipeline = &context.project.pipelines[0];
     let period = period.parse().unwrap();
-    let tables = read_side(&context, pipeline, Side::New, period).await.unwrap();
+    let cut = CutOff::default();
+    let tables = read_side(&context, pipeline, Side::New, period, &cut, Look::Fenced).await.unwrap();
     let calculator = Calculator::new(&context.runtime, pipeline, Side::New, period, tables).unwrap();
     let (_, batches) = calculator.calculate(&switches, false).await.unwrap();
     batches.into_iter().find(|b| b.num_rows() == 1).unwrap()

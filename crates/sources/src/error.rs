@@ -130,6 +130,14 @@ pub enum SourceError {
         /// What is not there.
         what: String,
     },
+    /// Rows could not be put aside on disk.
+    #[error("{folder}: rows cannot be put aside there: {kind}")]
+    Disk {
+        /// The folder.
+        folder: String,
+        /// What the disk said.
+        kind: std::io::ErrorKind,
+    },
     /// An external job gave no result.
     #[error(transparent)]
     Command(Box<CommandError>),
@@ -170,6 +178,7 @@ impl SourceError {
             Self::NoTable { .. } => {
                 "check the names of database, schema and table or collection; case counts".to_owned()
             }
+            Self::Disk { .. } => "free space there, or name another folder as `limits.spill`".to_owned(),
             Self::Config(_) => return None,
         })
     }
@@ -194,9 +203,11 @@ impl SourceError {
     /// What the process answers: infrastructure where something is absent or out of reach, usage otherwise.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Self::NotFound { .. } | Self::EmptyFolder { .. } | Self::Access { .. } | Self::Changed { .. } => {
-                ExitCode::Infrastructure
-            }
+            Self::NotFound { .. }
+            | Self::EmptyFolder { .. }
+            | Self::Access { .. }
+            | Self::Changed { .. }
+            | Self::Disk { .. } => ExitCode::Infrastructure,
             Self::Postgres(error) => error.exit_code(),
             Self::Command(error) => error.exit_code(),
             Self::Mongo { fault, .. } => fault.exit_code(),

@@ -25,6 +25,7 @@ mod gentle;
 mod identity;
 mod infer;
 mod instant;
+mod kept;
 mod live;
 mod location;
 mod misfit;
@@ -32,6 +33,8 @@ pub mod mongo;
 mod number;
 mod parquet_file;
 pub mod postgres;
+#[cfg(feature = "datafusion")]
+pub mod provider;
 mod read;
 mod relation;
 mod rules;
@@ -48,7 +51,11 @@ pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
 pub use gentle::{Pace, PaceOptions};
 pub use identity::identity;
-pub use live::{DaysOf, LiveRequest, LiveTable, Server, is_live, read_live, read_live_relation};
+pub use kept::{KeptRows, KeptWriter, sweep_kept};
+pub use live::{
+    CutOff, DaysOf, LiveRequest, LiveStream, LiveTable, Server, ServerSession, Servers, Wanted, is_live,
+    read_live, read_live_relation,
+};
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use read::{Request, read};

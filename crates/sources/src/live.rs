@@ -3,28 +3,34 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use arrow::{
-    array::RecordBatch,
-    datatypes::{DataType, Field, Schema, SchemaRef},
-};
 use dualrun_core::shape::Shape;
-use futures::{FutureExt, TryStreamExt, future::BoxFuture};
+use futures::{FutureExt, future::BoxFuture};
 use jiff::civil::Date;
 
 use crate::{
-    FileReport, InputTable, PaceOptions, ReadReport, SourceError,
-    mongo::{self, MongoFault, MongoOptions, MongoSource, Strength},
-    postgres::{self, Fault, NumericForm, PostgresOptions, PostgresSource, TableName, TableRead},
-    read::{self, RowFile},
-    rules::Declared,
-    unify, without_credentials,
+    InputTable, SourceError,
+    mongo::{MongoFault, MongoOptions},
+    postgres::{Fault, PostgresOptions},
+    without_credentials,
 };
 
+mod cut_off;
+mod part;
+mod session;
+mod stream;
 mod window;
+
+pub use cut_off::{CutOff, Servers, Wanted};
+pub(crate) use part::Part;
+#[cfg(feature = "datafusion")]
+pub(crate) use part::ShapedColumns;
+pub use session::ServerSession;
+#[cfg(feature = "datafusion")]
+pub(crate) use session::postgres_options;
+pub use stream::LiveStream;
 
 /// Connections to a PostgreSQL server that fetch rows at the same time.
 const PARALLEL: usize = 2;
@@ -38,11 +44,32 @@ pub enum Server {
     Mongo(MongoOptions),
 }
 
+impl Server {
+    /// What tells one server, database and login from another. It may hold a password, and stays in memory.
+    fn identity(&self) -> String {
+        match self {
+            Self::Postgres(options) => {
+                let file = options.password_file.as_ref().map(|file| file.display().to_string());
+                format!("{}\0{file:?}\0{:?}\0{:?}", options.url, options.tls, options.ca_file)
+            }
+            Self::Mongo(options) => {
+                let (database, file) = (&options.database, &options.ca_file);
+                format!("{}\0{database:?}\0{file:?}\0{}", options.url, options.insecure)
+            }
+        }
+    }
+
+    fn url(&self) -> &str {
+        match self {
+            Self::Postgres(options) => &options.url,
+            Self::Mongo(options) => &options.url,
+        }
+    }
+}
+
 /// What is read from a server, and how gently.
 #[derive(Debug, Clone)]
 pub struct LiveRequest {
-    /// The server.
-    pub server: Server,
     /// The table (`schema.table`) or collection.
     pub name: String,
     /// How its fields are read; none: the columns of PostgreSQL as they are, the types of documents from all of them.
@@ -95,7 +122,6 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
         _ => Server::Mongo(MongoOptions::new(url)),
     };
     let request = LiveRequest {
-        server,
         name: name.to_owned(),
         shape: None,
         days: None,
@@ -103,7 +129,7 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
         query_time: None,
         spool: spool.to_owned(),
     };
-    let live = read_live(request).await.map_err(named_wrongly)?;
+    let live = read_live(server, request).await.map_err(named_wrongly)?;
     if live.table.schema.fields().is_empty() {
         return Err(SourceError::NoColumns { path: without_credentials(text) });
     }
@@ -115,12 +141,13 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
 /// # Errors
 ///
 /// What the server or the way to it does.
-pub fn read_live(request: LiveRequest) -> BoxFuture<'static, Result<LiveTable, SourceError>> {
+pub fn read_live(server: Server, request: LiveRequest) -> BoxFuture<'static, Result<LiveTable, SourceError>> {
     async move {
-        match &request.server {
-            Server::Postgres(options) => read_postgres(options, &request).await,
-            Server::Mongo(options) => read_mongo(options, &request).await,
-        }
+        let session = ServerSession::open(server).await?;
+        let read = async { session.stream(&request).await?.into_table().await }.await;
+        let warnings = session.warnings().to_vec();
+        session.close().await;
+        Ok(LiveTable { table: read?, warnings })
     }
     .boxed()
 }
@@ -163,111 +190,6 @@ fn named_wrongly(error: SourceError) -> SourceError {
         }
         other => other,
     }
-}
-
-async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
-    let name = TableName::parse(&request.name)?;
-    let source = PostgresSource::connect(options.clone()).await?;
-    let mut form = postgres::ReadOptions::default();
-    if let Some(ceiling) = request.max_rows_per_second {
-        // A few batches a second rather than one burst.
-        form.batch_rows = usize::try_from(ceiling / 4).unwrap_or(form.batch_rows).clamp(1, form.batch_rows);
-    }
-    if let Some(shape) = &request.shape {
-        // Digits as they are written, for the rule of the field to read.
-        let numbers = shape.0.keys().map(|path| (path.clone(), NumericForm::Text));
-        form.columns.extend(numbers);
-    }
-    let conditions = match &request.days {
-        Some(days) => window::conditions(&source.table(&name, &form).await?.schema, days),
-        None => Vec::new(),
-    };
-    let snapshot = source.snapshot().await?;
-    let pace = PaceOptions { max_rows_per_second: request.max_rows_per_second, ..PaceOptions::default() };
-    let read = TableRead { conditions, pace, parallel: PARALLEL, ..TableRead::all(name) };
-    let mut stream = source.read_table(Some(&snapshot), &read, &form).await?;
-    let schema = stream.schema();
-    let mut batches: Vec<RecordBatch> = Vec::new();
-    let (started, mut rows) = (Instant::now(), 0);
-    while let Some(batch) = stream.try_next().await? {
-        rows += batch.num_rows() as u64;
-        batches.push(batch);
-        if let Some(ceiling) = request.max_rows_per_second {
-            // A part of a table comes in one query, which waits while nobody takes its rows.
-            let due = Duration::from_secs_f64(rows as f64 / ceiling.max(1) as f64);
-            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
-        }
-    }
-    let bytes = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
-    let file = FileReport { path: request.name.clone(), bytes, rows, e_tag: None, last_modified: None };
-    let mut table = match &request.shape {
-        Some(shape) => shaped(&request.name, &schema, &batches, &Declared::of(shape)?)?,
-        None => InputTable { schema, batches, report: ReadReport::default() },
-    };
-    table.report.files = vec![file];
-    table.report.rows = rows;
-    table.report.misfits.extend(stream.misfits());
-    table.report.consistency = Some(format!("one snapshot, taken at {:.0}", snapshot.taken_at()));
-    Ok(LiveTable { table, warnings: source.warning().map(str::to_owned).into_iter().collect() })
-}
-
-/// Typed rows under the rules of a shape, as those of a Parquet file are.
-fn shaped(
-    name: &str,
-    schema: &SchemaRef,
-    batches: &[RecordBatch],
-    declared: &Declared,
-) -> Result<InputTable, SourceError> {
-    let plain = |f: &Field| Field::new(f.name(), unify::normal(f.data_type()), true);
-    let fields: Vec<Field> = schema.fields().iter().map(|f| plain(f)).collect();
-    let seen = fields.iter().filter(|f| declared.fields.contains_key(f.name()));
-    let seen = seen.map(|f| (f.name().clone(), crate::infer::Seen::data_type(f.data_type()))).collect();
-    let members = crate::infer::members(&declared.fields, Some(&seen), "")?;
-    let mut rest: Vec<Field> =
-        fields.iter().filter(|f| !declared.fields.contains_key(f.name())).cloned().collect();
-    rest.retain(|field| !members.iter().any(|m| m.missing && m.missing_name() == *field.name()));
-    for field in &mut rest {
-        if field.data_type() == &DataType::Null {
-            field.set_data_type(DataType::Utf8);
-        }
-    }
-    let target: SchemaRef = Arc::new(Schema::new(fields));
-    let batches: Result<Vec<_>, _> = batches.iter().map(|batch| read::plain_batch(batch, &target)).collect();
-    let rows = RowFile { label: name.into(), batches: batches?, places: None };
-    read::row_table(&[], &[rows], &members, rest, true)
-}
-
-async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
-    let base = mongo::ReadOptions::default();
-    let read = mongo::ReadOptions {
-        spool_folder: Some(request.spool.clone()),
-        untyped_nulls: request.shape.is_none(),
-        max_rows_per_second: request.max_rows_per_second,
-        max_time: request.query_time.unwrap_or(base.max_time),
-        target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
-        ..base
-    };
-    let nothing = Shape::default();
-    let shape = request.shape.as_ref().unwrap_or(&nothing);
-    let filter = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
-    let find = mongo::FindRequest { filter, ..mongo::FindRequest::default() };
-    let source = MongoSource::connect(options.clone()).await?;
-    let found = async {
-        let read = mongo::ReadOptions { cut: source.cut(None).await?, ..read };
-        source.read_table(&request.name, find, shape, &read).await
-    };
-    let found = found.await;
-    let warnings = source.warnings().to_vec();
-    source.close().await;
-    let (mut table, report) = found?;
-    let strength = match report.consistency.strength(Some(report.rows)) {
-        Strength::None => "nothing says that it is one state of the data",
-        Strength::Count => "the count did not change, which is weak evidence of one state",
-        Strength::Watermark => "the count up to the watermark did not change",
-        Strength::Snapshot => "the server vouches for one state",
-    };
-    table.report.consistency = Some(format!("{}; {strength}", report.consistency));
-    Ok(LiveTable { table, warnings })
 }
 
 #[cfg(test)]

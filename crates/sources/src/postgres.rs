@@ -29,6 +29,8 @@
 //! nanoseconds become null and are counted ([`PostgresStream::misfits`]).
 
 mod chunks;
+#[cfg(feature = "datafusion")]
+mod columns;
 mod decode;
 mod error;
 mod fault;
@@ -67,7 +69,12 @@ pub use self::{
     probe::{PostgresProbe, TableProbe},
     snapshot::Snapshot,
     stream::PostgresStream,
-    table::{Condition, RelationKind, TableInfo, TableName, TableRead, Test},
+    table::{Condition, Predicate, RelationKind, TableInfo, TableName, TableRead, Test},
+};
+#[cfg(feature = "datafusion")]
+pub(crate) use self::{
+    columns::{ColumnType, ColumnTypes},
+    table::quoted,
 };
 
 /// A PostgreSQL server that is read. Copies share their connections.

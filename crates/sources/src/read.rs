@@ -238,41 +238,74 @@ pub(crate) fn row_table(
     rest: Vec<Field>,
     sort: bool,
 ) -> Result<InputTable, SourceError> {
-    let mut fields = rules::fields(members);
-    let ruled = fields.len();
-    fields.extend(rest);
-    let mut order: Vec<usize> = (0..fields.len()).collect();
-    if sort {
-        order.sort_by(|a, b| fields[*a].name().cmp(fields[*b].name()));
-    }
-    let schema: SchemaRef =
-        Arc::new(Schema::new(order.iter().map(|i| fields[*i].clone()).collect::<Vec<_>>()));
-    let mut misfits = Misfits::default();
-    let mut columns = Columns::new(members, "");
+    let mut shaper = RowShaper::new(members, rest, sort);
     let mut batches = Vec::new();
     for file in rows {
-        let mut number = 0;
+        let mut first = 0;
         for batch in &file.batches {
-            for row in 0..batch.num_rows() {
-                let place = file.places.as_ref().and_then(|p| p.get(number)).copied();
-                misfits.row(&file.label, place.unwrap_or(number as u64));
-                columns.append_row(|name| batch.column_by_name(name), row, &mut misfits);
-                number += 1;
-            }
-            let mut arrays: Vec<ArrayRef> = columns.arrays()?;
-            for field in &fields[ruled..] {
-                arrays.push(match batch.column_by_name(field.name()) {
-                    Some(column) => unify::adapt(column, field.data_type())?,
-                    None => new_null_array(field.data_type(), batch.num_rows()),
-                });
-            }
-            let arrays = order.iter().map(|i| Arc::clone(&arrays[*i])).collect();
-            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-            batches.push(RecordBatch::try_new_with_options(Arc::clone(&schema), arrays, &options)?);
+            let place = |row: usize| {
+                let number = first + row;
+                file.places.as_ref().and_then(|p| p.get(number)).copied().unwrap_or(number as u64)
+            };
+            batches.push(shaper.batch(&file.label, batch, place)?);
+            first += batch.num_rows();
         }
     }
     let counts = rows.iter().map(|f| f.batches.iter().map(|b| b.num_rows() as u64).sum());
-    Ok(InputTable { schema, batches, report: report(files, counts, misfits) })
+    let schema = Arc::clone(&shaper.schema);
+    Ok(InputTable { schema, batches, report: report(files, counts, shaper.finish()) })
+}
+
+/// Brings rows of arrays under rules, batch by batch.
+pub(crate) struct RowShaper {
+    pub(crate) schema: SchemaRef,
+    /// Places of the columns among those of the members and the rest.
+    order: Vec<usize>,
+    rest: Vec<Field>,
+    columns: Columns,
+    misfits: Misfits,
+}
+
+impl RowShaper {
+    /// `members` are read by their rules, the columns `rest` as they are.
+    pub(crate) fn new(members: &[Member], rest: Vec<Field>, sort: bool) -> Self {
+        let mut fields = rules::fields(members);
+        fields.extend(rest.iter().cloned());
+        let mut order: Vec<usize> = (0..fields.len()).collect();
+        if sort {
+            order.sort_by(|a, b| fields[*a].name().cmp(fields[*b].name()));
+        }
+        let schema = Arc::new(Schema::new(order.iter().map(|i| fields[*i].clone()).collect::<Vec<_>>()));
+        Self { schema, order, rest, columns: Columns::new(members, ""), misfits: Misfits::default() }
+    }
+
+    /// The rows of a batch; `place` says where one of them stands.
+    pub(crate) fn batch(
+        &mut self,
+        label: &Arc<str>,
+        batch: &RecordBatch,
+        place: impl Fn(usize) -> u64,
+    ) -> Result<RecordBatch, SourceError> {
+        for row in 0..batch.num_rows() {
+            self.misfits.row(label, place(row));
+            self.columns.append_row(|name| batch.column_by_name(name), row, &mut self.misfits);
+        }
+        let mut arrays: Vec<ArrayRef> = self.columns.arrays()?;
+        for field in &self.rest {
+            arrays.push(match batch.column_by_name(field.name()) {
+                Some(column) => unify::adapt(column, field.data_type())?,
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            });
+        }
+        let arrays = self.order.iter().map(|i| Arc::clone(&arrays[*i])).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&self.schema), arrays, &options)?)
+    }
+
+    /// What did not fit.
+    pub(crate) fn finish(self) -> Misfits {
+        self.misfits
+    }
 }
 
 fn report(files: &[Loaded], rows: impl Iterator<Item = u64>, misfits: Misfits) -> ReadReport {

@@ -1,6 +1,7 @@
 //! What was read: batches, and what is said of them.
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use dualrun_core::run::Consistency;
 
 use crate::Misfit;
 
@@ -48,8 +49,8 @@ pub struct ReadReport {
     pub exact_numbers: Vec<String>,
     /// Declared files and folders that do not exist.
     pub missing_files: Vec<String>,
-    /// Of a server: which state of the data was read, and how sure that is; in words, without a value.
-    pub consistency: Option<String>,
+    /// Of a server: which state of the data was read, and how sure that is.
+    pub consistency: Option<Consistency>,
 }
 
 /// A file that was read.

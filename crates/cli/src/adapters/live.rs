@@ -1,21 +1,22 @@
 //! Servers as sources: what `dualrun.toml` says of them, as the readers want it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::Write,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use dualrun_engine::InputRequest;
+use dualrun_engine::{InputRequest, TableProvider};
 use dualrun_mapping::{
     server::{ReadPreference, Tls},
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    InputTable, LiveRequest, Server, SourceError,
+    CutOff, InputTable, LiveRequest, LiveStream, Server, Servers, SourceError, Wanted,
     mongo::{MongoOptions, ReadFrom},
     postgres::{PostgresOptions, TlsMode},
+    provider::ServerTable,
     read_live,
 };
 
@@ -25,8 +26,7 @@ use crate::secrets;
 pub(super) struct Live {
     root: PathBuf,
     spool: PathBuf,
-    /// One reading of a server at a time, so that its ceilings hold for all pipelines together.
-    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    servers: Servers,
     told: Mutex<BTreeSet<String>>,
 }
 
@@ -35,42 +35,78 @@ impl Live {
         Self {
             root: root.to_owned(),
             spool: root.join(spill),
-            turns: Mutex::default(),
+            servers: Servers::default(),
             told: Mutex::default(),
         }
     }
 
+    /// One state of each server among the sources.
+    pub(super) async fn cut_off(
+        &self,
+        sources: &[(&SourceSettings, Vec<String>)],
+    ) -> Result<CutOff, SourceError> {
+        let mut wanted = Vec::new();
+        for (source, names) in sources {
+            if let Some(server) = server(source, &self.root)? {
+                wanted.push(Wanted { server, names: names.clone() });
+            }
+        }
+        let cut = self.servers.cut_off(wanted).await?;
+        cut.sessions().iter().for_each(|session| self.warn(session.warnings()));
+        Ok(cut)
+    }
+
+    /// All rows of a request.
     pub(super) async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let (server, asked) = self.asked(request)?;
+        if let Some(session) = request.cut.session(&server) {
+            return session.stream(&asked).await?.into_table().await;
+        }
+        let live = read_live(server, asked).await?;
+        self.warn(&live.warnings);
+        Ok(live.table)
+    }
+
+    /// The rows of a request as they come, where its server is held.
+    pub(super) async fn stream(&self, request: &InputRequest<'_>) -> Result<Option<LiveStream>, SourceError> {
+        let (server, asked) = self.asked(request)?;
+        let Some(session) = request.cut.session(&server) else { return Ok(None) };
+        session.stream(&asked).await.map(Some)
+    }
+
+    /// The table of a request, where its server is held.
+    pub(super) async fn table(
+        &self,
+        request: &InputRequest<'_>,
+    ) -> Result<Option<Arc<dyn TableProvider>>, SourceError> {
+        let (server, asked) = self.asked(request)?;
+        let Some(session) = request.cut.session(&server) else { return Ok(None) };
+        Ok(Some(Arc::new(ServerTable::open(session, asked).await?)))
+    }
+
+    fn asked(&self, request: &InputRequest<'_>) -> Result<(Server, LiveRequest), SourceError> {
         let source = request.source;
         let [place] = request.places.as_slice() else {
             return Err(SourceError::Config("a table or collection of a server is one for all days".into()));
         };
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(source.url.clone()).or_default())
-        };
-        let _turn = turn.lock().await;
         let Some(server) = server(source, &self.root)? else {
             return Err(SourceError::Config("files are not read from a server".into()));
         };
-        let live = read_live(LiveRequest {
-            server,
+        let asked = LiveRequest {
             name: place.path.clone(),
             shape: Some(request.shape.clone()),
             days: request.days.clone(),
             max_rows_per_second: source.max_rows_per_second,
             query_time: source.query_time.map(|span| span.0),
             spool: self.spool.clone(),
-        })
-        .await?;
-        live.warnings.iter().for_each(|warning| self.warn(warning));
-        Ok(live.table)
+        };
+        Ok((server, asked))
     }
 
     /// Tells what is unsafe, once.
-    fn warn(&self, warning: &str) {
+    fn warn(&self, warnings: &[String]) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.insert(warning.to_owned()) {
+        for warning in warnings.iter().filter(|warning| told.insert((*warning).clone())) {
             let _ = writeln!(std::io::stderr().lock(), "warning: {}", secrets::masked(warning));
         }
     }

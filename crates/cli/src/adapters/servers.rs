@@ -11,11 +11,10 @@ use dualrun_mapping::{
     settings::SourceSettings,
 };
 use dualrun_sources::{
-    InputTable, ReadReport, Server, SourceError,
-    mongo::{Fields, MongoSource, ReadOptions as MongoReadOptions, bind},
-    postgres::{Param, PostgresOptions, PostgresSource, ReadOptions},
+    InputTable, Server, ServerSession, SourceError,
+    mongo::{ReadOptions, bind},
+    postgres::Param,
 };
-use futures::TryStreamExt;
 
 use super::live::server;
 
@@ -28,20 +27,13 @@ pub(super) async fn postgres(
 ) -> Result<InputTable, SourceError> {
     let given = |name: &String| request.parameters.get(name).cloned().map_or(Param::Null, Param::from);
     let params: Vec<Param> = query.parameters.iter().map(given).collect();
-    let Some(Server::Postgres(options)) = server(source, root)? else { return Err(wrong_kind("PostgreSQL")) };
-    rows(options, &query.sql, &params).await
-}
-
-async fn rows(options: PostgresOptions, sql: &str, params: &[Param]) -> Result<InputTable, SourceError> {
-    let server = PostgresSource::connect(options).await?;
-    let mut stream = server.query(None, sql, params, &ReadOptions::default()).await?;
-    let schema = stream.schema();
-    let mut batches = Vec::new();
-    while let Some(batch) = stream.try_next().await? {
-        batches.push(batch);
+    let Some(server @ Server::Postgres(_)) = server(source, root)? else {
+        return Err(wrong_kind("PostgreSQL"));
+    };
+    match request.cut.session(&server) {
+        Some(session) => session.query(&query.sql, &params).await,
+        None => ServerSession::open(server).await?.query(&query.sql, &params).await,
     }
-    let report = ReadReport { rows: stream.rows_read(), misfits: stream.misfits(), ..ReadReport::default() };
-    Ok(InputTable { schema, batches, report })
 }
 
 fn wrong_kind(server: &str) -> SourceError {
@@ -64,13 +56,15 @@ pub(super) async fn mongodb(
         params.insert(name.clone(), value);
     }
     let stages = bind(&pipeline.pipeline, &params)?;
-    let Some(Server::Mongo(options)) = server(source, root)? else { return Err(wrong_kind("MongoDB")) };
-    let server = MongoSource::connect(options).await?;
-    let read = MongoReadOptions { spool_folder: Some(request.scratch.to_owned()), ..Default::default() };
-    let stream = server.aggregate(&pipeline.collection, stages, Fields::All, &pipeline.shape, &read).await?;
-    let (table, _) = stream.into_table().await?;
-    server.close().await;
-    Ok(table)
+    let Some(server @ Server::Mongo(_)) = server(source, root)? else { return Err(wrong_kind("MongoDB")) };
+    let read = ReadOptions { spool_folder: Some(request.scratch.to_owned()), ..ReadOptions::default() };
+    if let Some(session) = request.cut.session(&server) {
+        return session.aggregate(&pipeline.collection, stages, &pipeline.shape, read).await;
+    }
+    let session = ServerSession::open(server).await?;
+    let table = session.aggregate(&pipeline.collection, stages, &pipeline.shape, read).await;
+    session.close().await;
+    table
 }
 
 /// A value as MongoDB has it. A day is its midnight in UTC: there is no type for days.

@@ -42,7 +42,7 @@ pub(crate) async fn tables(
                 _ => documents(case, folder, input).await,
             };
             let table = table.map_err(|failure| format!("input {}: {failure}", input.name))?;
-            tables.entry(side).or_default().insert(input.name.clone(), Arc::new(table));
+            tables.entry(side).or_default().insert(input.name.clone(), Arc::new(table.into()));
         }
     }
     Ok(tables)

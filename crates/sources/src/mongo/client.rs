@@ -54,6 +54,8 @@ pub(super) struct CollectionInfo {
     pub(super) uuid: Option<Binary>,
     /// Whether it has an index on `_id`: views and time series have none.
     pub(super) plain: bool,
+    /// Whether texts in it are compared by the rules of a language.
+    pub(super) collation: bool,
 }
 
 impl MongoSource {
@@ -122,6 +124,11 @@ impl MongoSource {
         format!("{}#{collection}", self.inner.display)
     }
 
+    /// How long an answer to a command may take.
+    pub(super) fn command_time(&self) -> Duration {
+        self.inner.command_time
+    }
+
     pub(super) fn collection(&self, name: &str) -> Collection<RawDocumentBuf> {
         self.inner.database.collection(name)
     }
@@ -173,7 +180,9 @@ impl MongoSource {
         let answer = match listed {
             Ok(answer) => answer,
             // Who may not list may still read.
-            Err(MongoFault::NotAuthorised) => return Ok(Some(CollectionInfo { uuid: None, plain: true })),
+            Err(MongoFault::NotAuthorised) => {
+                return Ok(Some(CollectionInfo { uuid: None, plain: true, collation: true }));
+            }
             Err(fault) => return Err(fault),
         };
         let batch = answer.get_document("cursor").and_then(|cursor| cursor.get_array("firstBatch"));
@@ -184,6 +193,7 @@ impl MongoSource {
                 _ => None,
             }),
             plain: entry.get_str("type").is_ok_and(|kind| kind == "collection"),
+            collation: entry.get_document("options").is_ok_and(|options| options.contains_key("collation")),
         }))
     }
 

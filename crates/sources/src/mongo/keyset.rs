@@ -82,7 +82,7 @@ fn is_nan(id: &Bson) -> bool {
 }
 
 /// Two filters at once.
-pub(super) fn and(one: Document, other: Document) -> Document {
+pub(crate) fn and(one: Document, other: Document) -> Document {
     match (one.is_empty(), other.is_empty()) {
         (true, _) => other,
         (_, true) => one,

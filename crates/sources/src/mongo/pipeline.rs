@@ -85,7 +85,7 @@ pub(super) fn only_reads(pipeline: &[Document]) -> Result<(), SourceError> {
 }
 
 /// Whether a filter can be put before the pipeline.
-pub(super) fn takes_filter(pipeline: &[Document]) -> bool {
+pub(crate) fn takes_filter(pipeline: &[Document]) -> bool {
     let first = pipeline.first().and_then(|stage| stage.keys().next());
     first.is_none_or(|name| !FIRST.contains(&name.as_str()))
 }

@@ -24,12 +24,18 @@ impl MongoTypes {
         &self.schema
     }
 
+    /// Of columns that a test names.
+    #[cfg(all(test, feature = "datafusion"))]
+    pub(crate) fn of(members: Vec<Member>) -> Self {
+        Self::new(members)
+    }
+
     pub(super) fn new(members: Vec<Member>) -> Self {
         Self { schema: Arc::new(Schema::new(rules::fields(&members))), members: Arc::new(members) }
     }
 
     /// The wanted columns.
-    pub(super) fn members(&self, wanted: impl Fn(&str) -> bool) -> Vec<Member> {
+    pub(crate) fn members(&self, wanted: impl Fn(&str) -> bool) -> Vec<Member> {
         self.members.iter().filter(|m| wanted(&m.name)).cloned().collect()
     }
 }

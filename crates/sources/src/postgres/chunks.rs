@@ -120,6 +120,7 @@ pub(super) async fn read(
         && relation.plain
         && relation.bytes >= WORTH_CHUNKS
         && read.conditions.is_empty()
+        && read.predicates.is_empty()
         && read.limit.is_none()
         && source.options.max_connections >= 2;
     if !chunked {

@@ -67,7 +67,7 @@ impl fmt::Display for TableName {
     }
 }
 
-pub(super) fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
@@ -108,6 +108,8 @@ pub struct TableRead {
     pub columns: Option<Vec<String>>,
     /// Rows that do not meet all of these are left out by the server.
     pub conditions: Vec<Condition>,
+    /// Further conditions.
+    pub predicates: Vec<Predicate>,
     /// At most so many rows, whichever.
     pub limit: Option<u64>,
     /// On how many connections at once, as far as the source allows.
@@ -123,10 +125,22 @@ impl TableRead {
             table,
             columns: None,
             conditions: Vec::new(),
+            predicates: Vec::new(),
             limit: None,
             parallel: 1,
             pace: PaceOptions::default(),
         }
+    }
+}
+
+/// A condition as SQL in which nothing is bound. It comes from a filter of the query engine, and from nowhere else.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Predicate(pub(crate) String);
+
+impl fmt::Debug for Predicate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It holds values.
+        f.write_str("predicate")
     }
 }
 
@@ -170,6 +184,7 @@ impl TableRead {
         };
         let mut bound = Vec::new();
         let mut conditions: Vec<String> = self.conditions.iter().map(|c| c.sql(&mut bound)).collect();
+        conditions.extend(self.predicates.iter().map(|predicate| format!("({})", predicate.0)));
         conditions.extend(range.map(str::to_owned));
         let mut sql = format!("SELECT {columns} FROM {relation}");
         if !conditions.is_empty() {

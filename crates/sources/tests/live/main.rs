@@ -10,3 +10,5 @@
 
 mod mongo;
 mod postgres;
+#[cfg(feature = "datafusion")]
+mod queries;

@@ -1,7 +1,10 @@
 //! A MongoDB server, or what stands in for it: `DUALRUN_TEST_MONGODB_URL`.
 
 mod cursors;
+mod cut_off;
 mod faults;
+#[cfg(feature = "datafusion")]
+mod provider;
 mod proxy;
 mod reading;
 mod support;
