@@ -110,7 +110,8 @@ async fn read_input(
     Ok(Some(table))
 }
 
-fn request<'a>(
+/// What a side reads of an input for a period; `None` where it does not read it.
+pub(crate) fn request<'a>(
     context: &'a Context,
     input: &'a InputDecl,
     side: Side,

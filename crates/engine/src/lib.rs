@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod fence;
 mod flags;
 pub mod inputs;
+pub mod load;
 pub mod night;
 mod outside;
 pub mod progress;
@@ -37,6 +38,7 @@ pub use context::{
 };
 pub use diff::{DiffRequest, diff};
 pub use error::EngineError;
+pub use load::{LoadRequest, load};
 pub use night::{NightRequest, nightly};
 pub use progress::{Progress, Silent, Step};
 pub use run::{RunAnswer, RunRequest, SideReport, run, run_side};

@@ -17,14 +17,20 @@ use jiff::civil::Date;
 
 use crate::{
     FileReport, InputTable, PaceOptions, ReadReport, SourceError,
-    mongo::{self, MongoFault, MongoOptions, MongoSource, Strength},
-    postgres::{self, Fault, NumericForm, PostgresOptions, PostgresSource, TableName, TableRead},
+    mongo::{self, MongoFault, MongoOptions, MongoReport, MongoSource, Strength},
+    postgres::{
+        self, Fault, NumericForm, PostgresOptions, PostgresSource, Snapshot, TableName, TableRead,
+        TableStream,
+    },
     read::{self, RowFile},
     rules::Declared,
     unify, without_credentials,
 };
 
+mod stream;
 mod window;
+
+pub use stream::{RowStream, Since, stream_live};
 
 /// Connections to a PostgreSQL server that fetch rows at the same time.
 const PARALLEL: usize = 2;
@@ -166,6 +172,62 @@ fn named_wrongly(error: SourceError) -> SourceError {
 }
 
 async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
+    let mut opened = open_postgres(options, request, None).await?;
+    let schema = opened.rows.schema();
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    while let Some(batch) = opened.rows.try_next().await? {
+        opened.pace(batch.num_rows()).await;
+        batches.push(batch);
+    }
+    let bytes = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
+    let rows = opened.read;
+    let file = FileReport { path: request.name.clone(), bytes, rows, e_tag: None, last_modified: None };
+    let mut table = match &request.shape {
+        Some(shape) => shaped(&request.name, &schema, &batches, &Declared::of(shape)?)?,
+        None => InputTable { schema, batches, report: ReadReport::default() },
+    };
+    table.report.files = vec![file];
+    table.report.rows = rows;
+    table.report.misfits.extend(opened.rows.misfits());
+    table.report.consistency = Some(opened.consistency());
+    Ok(LiveTable { table, warnings: opened.warnings() })
+}
+
+/// A table of PostgreSQL while it is read.
+struct OpenTable {
+    rows: TableStream,
+    snapshot: Snapshot,
+    source: PostgresSource,
+    ceiling: Option<u64>,
+    started: Instant,
+    /// Rows so far.
+    read: u64,
+}
+
+impl OpenTable {
+    /// Keeps the ceiling: a part of a table comes in one query, which waits while nobody takes its rows.
+    async fn pace(&mut self, rows: usize) {
+        self.read += rows as u64;
+        if let Some(ceiling) = self.ceiling {
+            let due = Duration::from_secs_f64(self.read as f64 / ceiling.max(1) as f64);
+            tokio::time::sleep(due.saturating_sub(self.started.elapsed())).await;
+        }
+    }
+
+    fn consistency(&self) -> String {
+        format!("one snapshot, taken at {:.0}", self.snapshot.taken_at())
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.source.warning().map(str::to_owned).into_iter().collect()
+    }
+}
+
+async fn open_postgres(
+    options: &PostgresOptions,
+    request: &LiveRequest,
+    since: Option<&Since>,
+) -> Result<OpenTable, SourceError> {
     let name = TableName::parse(&request.name)?;
     let source = PostgresSource::connect(options.clone()).await?;
     let mut form = postgres::ReadOptions::default();
@@ -178,37 +240,18 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
         let numbers = shape.0.keys().map(|path| (path.clone(), NumericForm::Text));
         form.columns.extend(numbers);
     }
-    let conditions = match &request.days {
-        Some(days) => window::conditions(&source.table(&name, &form).await?.schema, days),
-        None => Vec::new(),
-    };
+    let mut conditions = Vec::new();
+    if request.days.is_some() || since.is_some() {
+        let schema = source.table(&name, &form).await?.schema;
+        conditions.extend(request.days.iter().flat_map(|days| window::conditions(&schema, days)));
+        conditions.extend(since.and_then(|since| window::condition(&schema, since)));
+    }
     let snapshot = source.snapshot().await?;
     let pace = PaceOptions { max_rows_per_second: request.max_rows_per_second, ..PaceOptions::default() };
     let read = TableRead { conditions, pace, parallel: PARALLEL, ..TableRead::all(name) };
-    let mut stream = source.read_table(Some(&snapshot), &read, &form).await?;
-    let schema = stream.schema();
-    let mut batches: Vec<RecordBatch> = Vec::new();
-    let (started, mut rows) = (Instant::now(), 0);
-    while let Some(batch) = stream.try_next().await? {
-        rows += batch.num_rows() as u64;
-        batches.push(batch);
-        if let Some(ceiling) = request.max_rows_per_second {
-            // A part of a table comes in one query, which waits while nobody takes its rows.
-            let due = Duration::from_secs_f64(rows as f64 / ceiling.max(1) as f64);
-            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
-        }
-    }
-    let bytes = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
-    let file = FileReport { path: request.name.clone(), bytes, rows, e_tag: None, last_modified: None };
-    let mut table = match &request.shape {
-        Some(shape) => shaped(&request.name, &schema, &batches, &Declared::of(shape)?)?,
-        None => InputTable { schema, batches, report: ReadReport::default() },
-    };
-    table.report.files = vec![file];
-    table.report.rows = rows;
-    table.report.misfits.extend(stream.misfits());
-    table.report.consistency = Some(format!("one snapshot, taken at {:.0}", snapshot.taken_at()));
-    Ok(LiveTable { table, warnings: source.warning().map(str::to_owned).into_iter().collect() })
+    let rows = source.read_table(Some(&snapshot), &read, &form).await?;
+    let ceiling = request.max_rows_per_second;
+    Ok(OpenTable { rows, snapshot, source, ceiling, started: Instant::now(), read: 0 })
 }
 
 /// Typed rows under the rules of a shape, as those of a Parquet file are.
@@ -238,15 +281,7 @@ fn shaped(
 }
 
 async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
-    let base = mongo::ReadOptions::default();
-    let read = mongo::ReadOptions {
-        spool_folder: Some(request.spool.clone()),
-        untyped_nulls: request.shape.is_none(),
-        max_rows_per_second: request.max_rows_per_second,
-        max_time: request.query_time.unwrap_or(base.max_time),
-        target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
-        ..base
-    };
+    let read = read_options(request);
     let nothing = Shape::default();
     let shape = request.shape.as_ref().unwrap_or(&nothing);
     let filter = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
@@ -260,14 +295,31 @@ async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<Liv
     let warnings = source.warnings().to_vec();
     source.close().await;
     let (mut table, report) = found?;
+    table.report.consistency = Some(mongo_words(&report));
+    Ok(LiveTable { table, warnings })
+}
+
+fn read_options(request: &LiveRequest) -> mongo::ReadOptions {
+    let base = mongo::ReadOptions::default();
+    mongo::ReadOptions {
+        spool_folder: Some(request.spool.clone()),
+        untyped_nulls: request.shape.is_none(),
+        max_rows_per_second: request.max_rows_per_second,
+        max_time: request.query_time.unwrap_or(base.max_time),
+        target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
+        ..base
+    }
+}
+
+/// Which state of the data a reading saw, and how sure that is.
+fn mongo_words(report: &MongoReport) -> String {
     let strength = match report.consistency.strength(Some(report.rows)) {
         Strength::None => "nothing says that it is one state of the data",
         Strength::Count => "the count did not change, which is weak evidence of one state",
         Strength::Watermark => "the count up to the watermark did not change",
         Strength::Snapshot => "the server vouches for one state",
     };
-    table.report.consistency = Some(format!("{}; {strength}", report.consistency));
-    Ok(LiveTable { table, warnings })
+    format!("{}; {strength}", report.consistency)
 }
 
 #[cfg(test)]

@@ -13,10 +13,10 @@ use dualrun_mapping::{
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    InputTable, LiveRequest, Server, SourceError,
+    InputTable, LiveRequest, RowStream, Server, Since, SourceError,
     mongo::{MongoOptions, ReadFrom},
     postgres::{PostgresOptions, TlsMode},
-    read_live,
+    read_live, stream_live,
 };
 
 use crate::secrets;
@@ -41,19 +41,43 @@ impl Live {
     }
 
     pub(super) async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
+        let asked = self.asked(request)?;
+        let _turn = self.turn(request).await;
+        let live = read_live(asked).await?;
+        live.warnings.iter().for_each(|warning| self.warn(warning));
+        Ok(live.table)
+    }
+
+    /// Rows as they come; the turn lasts until the last one.
+    pub(super) async fn stream(
+        &self,
+        request: &InputRequest<'_>,
+        since: Option<Since>,
+    ) -> Result<RowStream, SourceError> {
+        let asked = self.asked(request)?;
+        let turn = self.turn(request).await;
+        let rows = stream_live(asked, since).await?;
+        rows.warnings.iter().for_each(|warning| self.warn(warning));
+        Ok(rows.holding(turn))
+    }
+
+    async fn turn(&self, request: &InputRequest<'_>) -> tokio::sync::OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(request.source.url.clone()).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    fn asked(&self, request: &InputRequest<'_>) -> Result<LiveRequest, SourceError> {
         let source = request.source;
         let [place] = request.places.as_slice() else {
             return Err(SourceError::Config("a table or collection of a server is one for all days".into()));
         };
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(source.url.clone()).or_default())
-        };
-        let _turn = turn.lock().await;
         let Some(server) = server(source, &self.root)? else {
             return Err(SourceError::Config("files are not read from a server".into()));
         };
-        let live = read_live(LiveRequest {
+        Ok(LiveRequest {
             server,
             name: place.path.clone(),
             shape: Some(request.shape.clone()),
@@ -62,9 +86,6 @@ impl Live {
             query_time: source.query_time.map(|span| span.0),
             spool: self.spool.clone(),
         })
-        .await?;
-        live.warnings.iter().for_each(|warning| self.warn(warning));
-        Ok(live.table)
     }
 
     /// Tells what is unsafe, once.
