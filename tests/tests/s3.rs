@@ -5,59 +5,17 @@
 use std::{path::Path, sync::Arc};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, StringArray};
-use dualrun_e2e::{servers::variable, tables};
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, aws::AmazonS3Builder};
+use dualrun_e2e::{bucket::Bucket, tables};
 
-/// A bucket of the server that `DUALRUN_TEST_S3_URL` names: `http://key:secret@host:port/bucket`.
-struct Bucket {
-    endpoint: String,
-    key: String,
-    secret: String,
-    name: String,
-}
-
-impl Bucket {
-    /// None, loudly, where no server is; in CI that is a failure.
-    fn find() -> Option<Self> {
-        let url = variable("DUALRUN_TEST_S3_URL")?;
-        let rest = url.strip_prefix("http://").unwrap();
-        let (credentials, place) = rest.split_once('@').unwrap();
-        let (key, secret) = credentials.split_once(':').unwrap();
-        let (host, name) = place.split_once('/').unwrap();
-        let endpoint = format!("http://{host}");
-        Some(Self { endpoint, key: key.into(), secret: secret.into(), name: name.into() })
-    }
-
-    fn put(&self, name: &str, file: &Path) {
-        let store: Arc<dyn ObjectStore> = Arc::new(
-            AmazonS3Builder::new()
-                .with_endpoint(&self.endpoint)
-                .with_allow_http(true)
-                .with_region("us-east-1")
-                .with_access_key_id(&self.key)
-                .with_secret_access_key(&self.secret)
-                .with_bucket_name(&self.name)
-                .build()
-                .unwrap(),
-        );
-        let content = PutPayload::from(std::fs::read(file).unwrap());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(store.put(&object_store::path::Path::from(name), content)).unwrap();
-    }
-
-    fn diff(&self, legacy: &str, new: &str, secret: &str) -> (i32, String, String) {
-        let output = dualrun_testkit::command(["diff", legacy, new, "--key", "customer,row"])
-            .args(["--customer", "customer", "--format", "json", "--quiet"])
-            .env("AWS_ENDPOINT", &self.endpoint)
-            .env("AWS_ALLOW_HTTP", "true")
-            .env("AWS_REGION", "us-east-1")
-            .env("AWS_ACCESS_KEY_ID", &self.key)
-            .env("AWS_SECRET_ACCESS_KEY", secret)
-            .output()
-            .unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
-    }
+fn diff(bucket: &Bucket, legacy: &str, new: &str, secret: &str) -> (i32, String, String) {
+    let output = dualrun_testkit::command(["diff", legacy, new, "--key", "customer,row"])
+        .args(["--customer", "customer", "--format", "json", "--quiet"])
+        .envs(bucket.environment(&bucket.host))
+        .env("AWS_SECRET_ACCESS_KEY", secret)
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
 }
 
 /// More rows than are read at once; every thousandth differs on the new side.
@@ -81,17 +39,16 @@ fn sides(folder: &Path) -> [std::path::PathBuf; 2] {
 
 #[test]
 fn objects_are_compared_as_files_are() {
-    let Some(bucket) = Bucket::find() else { return };
+    let Some(bucket) = Bucket::find("objects") else { return };
     let folder = tempfile::tempdir().unwrap();
     let [legacy, new] = sides(folder.path());
-    let prefix = format!("diff-{}", std::process::id());
-    bucket.put(&format!("{prefix}/legacy.parquet"), &legacy);
-    bucket.put(&format!("{prefix}/new/part-0.parquet"), &new);
-    let url = |name: &str| format!("s3://{}/{prefix}/{name}", bucket.name);
-    let (code, remote, errors) = bucket.diff(&url("legacy.parquet"), &url("new/"), &bucket.secret);
+    bucket.put("legacy.parquet", std::fs::read(&legacy).unwrap());
+    bucket.put("new/part-0.parquet", std::fs::read(&new).unwrap());
+    let url = |name: &str| bucket.url(name);
+    let (code, remote, errors) = diff(&bucket, &url("legacy.parquet"), &url("new/"), &bucket.secret);
     assert_eq!(code, 1, "{errors}");
     let (_, local, _) =
-        bucket.diff(&legacy.display().to_string(), &new.display().to_string(), &bucket.secret);
+        diff(&bucket, &legacy.display().to_string(), &new.display().to_string(), &bucket.secret);
     let report = |text: &str| {
         let mut report: serde_json::Value = serde_json::from_str(text).unwrap();
         report.as_object_mut().unwrap().remove("run_id");
@@ -101,10 +58,10 @@ fn objects_are_compared_as_files_are() {
     assert_eq!(remote["rows"]["unexplained"], 200);
     assert_eq!(remote, report(&local));
 
-    let (code, output, errors) = bucket.diff(&url("legacy.parquet"), &url("new/"), "not-the-secret");
+    let (code, output, errors) = diff(&bucket, &url("legacy.parquet"), &url("new/"), "not-the-secret");
     assert_eq!(code, 3, "{errors}");
     assert!(!(output + &errors).contains("not-the-secret"));
-    let (code, _, errors) = bucket.diff(&url("legacy.parquet"), &url("nothing/"), &bucket.secret);
+    let (code, _, errors) = diff(&bucket, &url("legacy.parquet"), &url("nothing/"), &bucket.secret);
     assert_ne!(code, 0);
     assert!(errors.contains("nothing"), "{errors}");
 }

@@ -16,8 +16,8 @@ use dualrun_mapping::{
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    CutOff, FileSelection, Format, InputTable, LiveStream, Location, Request, SourceError, identity,
-    open_location, read,
+    CutOff, FileSelection, Format, InputTable, LiveStream, Location, Request, RowStream, Since, SourceError,
+    identity, open_location, read,
 };
 use dualrun_state::SqliteStore;
 
@@ -105,6 +105,26 @@ impl InputReader for Files {
         };
         let (location, files) = self.files(request, format)?;
         read(&asked(request, format, &location, files)).await
+    }
+
+    async fn changes(
+        &self,
+        request: &InputRequest<'_>,
+        since: Option<Since>,
+    ) -> Result<RowStream, SourceError> {
+        match (&self.live, format(request.source.kind)) {
+            (Some(live), None) => live.changes(request, since).await,
+            _ => Ok(self.read(request).await?.into()),
+        }
+    }
+
+    fn location(&self, source: &SourceSettings) -> Result<Location, SourceError> {
+        if source.kind != SourceKind::Parquet || source.url.contains('{') {
+            return Err(SourceError::Config(
+                "tables are written to one folder or bucket of Parquet files".to_owned(),
+            ));
+        }
+        open_location(&source.url, &self.root, &source.options)
     }
 
     async fn identity(&self, request: &InputRequest<'_>) -> Result<Option<String>, SourceError> {

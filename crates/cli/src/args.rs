@@ -71,6 +71,8 @@ pub(crate) enum Command {
     Plan(PlanArgs),
     /// Look at every source, the state and the evidence: reachable, rights, room, what to do
     Doctor,
+    /// Copy what changed at the legacy places of inputs to their new ones, and keep the models that this reaches
+    Load(LoadArgs),
     /// Run one pipeline for one period
     Run(RunArgs),
     /// Run all pipelines that are due
@@ -115,6 +117,22 @@ pub(crate) struct PlanArgs {
     /// The day whose results would be looked at; yesterday where not given
     #[arg(long, value_name = "DAY")]
     pub(crate) period: Option<Date>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LoadArgs {
+    /// Only the inputs and models of this pipeline; may be repeated
+    #[arg(long, short, value_name = "ID")]
+    pub(crate) pipeline: Vec<PipelineId>,
+    /// Only this day (2025-03-01) or month (2025-03): its partitions are read whole, and the watermark stays
+    #[arg(long, value_name = "DAY|MONTH", conflicts_with = "full")]
+    pub(crate) period: Option<Period>,
+    /// Read everything, whatever the watermark; rows that are gone at the source go from the copy
+    #[arg(long)]
+    pub(crate) full: bool,
+    /// Also write the result as JSON to this file, whatever happens
+    #[arg(long, value_name = "FILE")]
+    pub(crate) result_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -85,6 +85,7 @@ async fn run(cli: &Cli, output: &Output) -> Result<ExitCode, error::CliError> {
         Command::Init(args) => commands::init::run(args, output),
         Command::Validate => commands::validate::run(global, output).await,
         Command::Plan(args) => commands::plan::run(global, args, output).await,
+        Command::Load(args) => commands::load::run(global, args, output).await,
         Command::Run(args) => commands::run::run(global, args, output).await,
         Command::Nightly(args) => commands::nightly::run(global, args, output).await,
         Command::Diff(args) => commands::diff::run(args, output).await,

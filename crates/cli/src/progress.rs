@@ -2,7 +2,10 @@
 
 use std::{
     io::{IsTerminal, Write},
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -17,7 +20,7 @@ pub(crate) fn progress(quiet: bool) -> Arc<dyn Progress> {
     } else if std::io::stderr().is_terminal() {
         Arc::new(Bar(OnceLock::new()))
     } else {
-        Arc::new(Lines)
+        Arc::new(Lines::default())
     }
 }
 
@@ -74,6 +77,17 @@ impl Progress for Bar {
         let _ = self.0.set(bar(runs, false));
     }
 
+    fn load(&self, table: &str, rows: u64) {
+        let bar = self.0.get_or_init(|| {
+            let bar = bar(0, false);
+            if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
+                bar.set_style(style);
+            }
+            bar
+        });
+        bar.set_message(format!("{table}: {rows} rows read"));
+    }
+
     fn step(&self, pipeline: &PipelineId, period: &str, step: Step) {
         if let Some(bar) = self.0.get() {
             bar.set_message(format!("{pipeline} {period}: {}", step.as_str()));
@@ -90,9 +104,31 @@ impl Progress for Bar {
     }
 }
 
-struct Lines;
+impl Drop for Bar {
+    fn drop(&mut self) {
+        if let Some(bar) = self.0.get() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// Rows after which a load says so again.
+const LOAD_LINE: u64 = 1_000_000;
+
+#[derive(Default)]
+struct Lines {
+    /// How many millions of rows of the present table were told.
+    told: AtomicU64,
+}
 
 impl Progress for Lines {
+    fn load(&self, table: &str, rows: u64) {
+        let millions = rows / LOAD_LINE;
+        if self.told.swap(millions, Ordering::Relaxed) < millions {
+            let _ = writeln!(std::io::stderr().lock(), "{table}: {rows} rows read");
+        }
+    }
+
     fn done(&self, pipeline: &PipelineId, period: &str, outcome: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{pipeline} {period}: {}", outcome.replace('_', " "));
     }

@@ -2,7 +2,7 @@
 
 use std::{ffi::OsString, path::PathBuf};
 
-use dualrun_core::{ExitCode, Outcome, night::NightReport, run::Failure};
+use dualrun_core::{ExitCode, Outcome, load::LoadReport, night::NightReport, run::Failure};
 
 use crate::{
     commands::{today, yesterday},
@@ -24,6 +24,10 @@ pub(crate) fn record(args: &[OsString], error: &clap::Error) {
     // The usage error itself is reported on standard error; a file that cannot be written adds nothing to it.
     let _ = if named("nightly") {
         let mut report = NightReport::empty(yesterday(), today(), "default", ExitCode::Usage);
+        report.failure = Some(failure);
+        result_file(Some(&path), &report)
+    } else if named("load") {
+        let mut report = LoadReport::empty("default", ExitCode::Usage);
         report.failure = Some(failure);
         result_file(Some(&path), &report)
     } else if named("run") || named("diff") {

@@ -35,6 +35,7 @@ fn every_command_has_help() {
         "validate",
         "plan",
         "doctor",
+        "load",
         "run",
         "nightly",
         "diff",
@@ -84,9 +85,12 @@ fn wrong_usage_is_exit_2_and_says_what_is_wrong() {
 #[test]
 fn the_result_file_of_wrong_usage_says_so() {
     let folder = tempfile::tempdir().unwrap();
-    for args in
-        [vec!["nightly", "--period", "yesterday"], vec!["run", "-p", "x"], vec!["diff", "a.csv", "b.csv"]]
-    {
+    for args in [
+        vec!["nightly", "--period", "yesterday"],
+        vec!["run", "-p", "x"],
+        vec!["diff", "a.csv", "b.csv"],
+        vec!["load", "--period", "2025-03", "--full"],
+    ] {
         let file = folder.path().join("result.json");
         // What an earlier night left must not be taken for tonight's.
         std::fs::write(&file, "{\"exit_code\": 0}").unwrap();

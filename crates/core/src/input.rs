@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::shape::Shape;
+use crate::{load::LoadDecl, shape::Shape};
 
 /// One input of a pipeline.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -45,6 +45,10 @@ pub struct InputDecl {
     /// The column that names the edition of a factor input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edition: Option<String>,
+    /// How `dualrun load` copies the rows of `legacy` to `new`; absent where somebody else does. `{day}` or `{month}` in
+    /// the path of `new` makes a folder for each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadDecl>,
     /// How mixed types are read, on both sides.
     #[serde(default, skip_serializing_if = "is_empty")]
     pub shape: Shape,

@@ -14,6 +14,7 @@ pub mod exit;
 pub mod fingerprint;
 pub mod ids;
 pub mod input;
+pub mod load;
 pub mod night;
 pub mod parameter;
 pub mod period;

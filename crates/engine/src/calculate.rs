@@ -164,7 +164,15 @@ pub struct Calculator {
     tables: Tables,
     builtin: Vec<(&'static str, Option<ParameterValue>)>,
     outside: Outside,
-    shared: Arc<Mutex<HashMap<String, Arc<MemTable>>>>,
+    shared: Arc<Mutex<HashMap<String, Shared>>>,
+}
+
+/// The rows of a model that several calculations read.
+#[derive(Clone)]
+struct Shared {
+    table: Arc<MemTable>,
+    schema: SchemaRef,
+    batches: Vec<RecordBatch>,
 }
 
 impl Calculator {
@@ -243,6 +251,29 @@ impl Calculator {
         Ok((schema, batches))
     }
 
+    /// The rows of every SQL model in its order, the result last.
+    ///
+    /// # Errors
+    /// As [`Self::calculate`].
+    pub(crate) async fn models(
+        &self,
+        switches: &Switches,
+    ) -> Result<Vec<(String, SchemaRef, Vec<RecordBatch>)>, EngineError> {
+        let (schema, batches) = self.calculate(switches, true).await?;
+        let mut models = Vec::new();
+        let Some((last, before)) = self.calculation.models().split_last() else { return Ok(models) };
+        {
+            let shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            for model in before {
+                if let Some(rows) = shared.get(&shared_key(&self.calculation, model, switches)) {
+                    models.push((model.name.clone(), Arc::clone(&rows.schema), rows.batches.clone()));
+                }
+            }
+        }
+        models.push((last.name.clone(), schema, batches));
+        Ok(models)
+    }
+
     /// The columns of the result, without running anything; of a calculation outside of the engine those of its
     /// embedded form, none where it has none.
     ///
@@ -298,11 +329,10 @@ impl Calculator {
                 session.register_table(model.name.as_str(), frame.into_view()).map_err(planned)?;
                 continue;
             }
-            let names = calculation.parameters_reaching(&model.name);
-            let key = format!("{}\0{}", model.name, values(switches, &|name| names.contains(name)));
+            let key = shared_key(calculation, model, switches);
             let known = self.shared.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
             let table = match known {
-                Some(table) => table,
+                Some(shared) => shared.table,
                 None => {
                     let frame = self.plan(&session, model, switches).await.map_err(planned)?;
                     let schema = Arc::clone(frame.schema().inner());
@@ -311,11 +341,10 @@ impl Calculator {
                         .await
                         .map_err(|source| EngineError::Calculate { file: file.clone(), source })?;
                     let schema = batches.first().map_or(schema, RecordBatch::schema);
-                    let table = Arc::new(MemTable::try_new(schema, vec![batches]).map_err(planned)?);
-                    self.shared
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(key, Arc::clone(&table));
+                    let rows = vec![batches.clone()];
+                    let table = Arc::new(MemTable::try_new(Arc::clone(&schema), rows).map_err(planned)?);
+                    let shared = Shared { table: Arc::clone(&table), schema, batches };
+                    self.shared.lock().unwrap_or_else(PoisonError::into_inner).insert(key, shared);
                     table
                 }
             };
@@ -339,6 +368,12 @@ impl Calculator {
         values.extend(switches.iter().map(|(name, value)| (name.clone(), scalar(value))));
         session.execute_logical_plan(plan.with_param_values(values)?).await
     }
+}
+
+/// What makes the rows of a model: the switches that reach it.
+fn shared_key(calculation: &Calculation, model: &Model, switches: &Switches) -> String {
+    let names = calculation.parameters_reaching(&model.name);
+    format!("{}\0{}", model.name, values(switches, &|name| names.contains(name)))
 }
 
 /// The values of the switches that count, with their types, as one text.

@@ -9,7 +9,7 @@ use dualrun_mapping::{
     plan::{Engine, Project},
     settings::SourceSettings,
 };
-use dualrun_sources::{CutOff, DaysOf, InputTable, LiveStream, SourceError};
+use dualrun_sources::{CutOff, DaysOf, InputTable, LiveStream, Location, RowStream, Since, SourceError};
 use dualrun_state::StateStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
@@ -97,6 +97,26 @@ pub trait InputReader: Send + Sync {
     /// # Errors
     /// As the source says.
     async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError>;
+
+    /// Reads the rows of the request as they come, all of them or what was written since. More may be given.
+    ///
+    /// # Errors
+    /// As the source says.
+    async fn changes(
+        &self,
+        request: &InputRequest<'_>,
+        _since: Option<Since>,
+    ) -> Result<RowStream, SourceError> {
+        Ok(self.read(request).await?.into())
+    }
+
+    /// Where tables can be written in a source of files.
+    ///
+    /// # Errors
+    /// A source that is none of files.
+    fn location(&self, _source: &SourceSettings) -> Result<Location, SourceError> {
+        Err(SourceError::Config("nothing can be written to this source".to_owned()))
+    }
 
     /// A hash by which the files of the request are recognised without reading them: it changes whenever they may
     /// have changed. `None` where the source cannot tell.

@@ -176,6 +176,45 @@ pub enum EngineError {
     /// The state database refused or is away.
     #[error("state database")]
     State(#[from] dualrun_state::StateError),
+    /// A table of the lake could not be written.
+    #[error("table {table}")]
+    Lake {
+        /// Its source and folder.
+        table: String,
+        /// Why.
+        #[source]
+        source: Box<dualrun_lake::LakeError>,
+    },
+    /// Two pipelines fill one table in different ways.
+    #[error("the pipelines {first} and {second} load {table} in different ways")]
+    TwoLoads {
+        /// The table.
+        table: String,
+        /// A pipeline.
+        first: String,
+        /// Another one.
+        second: String,
+    },
+    /// Some days of a table that is not partitioned by day or month.
+    #[error("the table {table} has no partitions, so that no single days of it can be loaded")]
+    NotByDay {
+        /// The table.
+        table: String,
+    },
+    /// An overlap that does not go with the type of its watermark.
+    #[error("the overlap of {table} is not one of its watermark")]
+    Overlap {
+        /// The table.
+        table: String,
+    },
+    /// All rows of a copy would go.
+    #[error("the legacy place of {table} is empty, and its copy has {rows} rows")]
+    EmptySource {
+        /// The table.
+        table: String,
+        /// The rows of the copy.
+        rows: u64,
+    },
     /// A policy refused.
     #[error(transparent)]
     Tracker(#[from] dualrun_tracker::TrackerError),
@@ -197,6 +236,16 @@ pub enum EngineError {
 }
 
 impl EngineError {
+    /// A table of the lake that could not be written.
+    pub(crate) fn lake(table: &str, source: impl Into<dualrun_lake::LakeError>) -> Self {
+        Self::Lake { table: table.to_owned(), source: Box::new(source.into()) }
+    }
+
+    /// Whether another process was faster, which is no failure.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lake { source, .. } if matches!(**source, dualrun_lake::LakeError::Lost { .. }))
+    }
+
     /// What the process should answer.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -209,12 +258,17 @@ impl EngineError {
             Self::Calculate { source, .. } if of_source(source).is_some() => {
                 of_source(source).map_or(ExitCode::Infrastructure, dualrun_sources::SourceError::exit_code)
             }
+            Self::Lake { source, .. } => source.exit_code(),
             Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::NotConserved(_) | Self::Cancelled => {
                 ExitCode::Infrastructure
             }
             Self::State(source) => source.exit_code(),
             Self::Tracker(_)
+            | Self::TwoLoads { .. }
+            | Self::NotByDay { .. }
+            | Self::Overlap { .. }
+            | Self::EmptySource { .. }
             | Self::UnknownPipeline(_)
             | Self::PeriodUnit { .. }
             | Self::NotOver { .. }
@@ -241,8 +295,10 @@ impl EngineError {
             | Self::Relation { source, .. }
             | Self::Outside { source, .. } => source.retryable(),
             Self::Stream(source) => source.retryable(),
+            Self::Lake { source, .. } => source.retryable(),
             Self::State(source) => source.retryable(),
-            Self::Evidence { .. } | Self::Cancelled => true,
+            Self::Evidence { source, .. } => !refused(source),
+            Self::Cancelled => true,
             Self::Calculate { source, .. } => {
                 of_source(source).is_some_and(dualrun_sources::SourceError::retryable)
             }
@@ -259,6 +315,20 @@ impl EngineError {
             | Self::Outside { source, .. } => source.hint(),
             Self::Compare { source, .. } => source.hint(),
             Self::Stream(source) => source.hint(),
+            Self::Lake { source, .. } => source.hint(),
+            Self::TwoLoads { .. } => Some(
+                "give their inputs the same `load`, `key`, `time` and `shape`, or tables of their own".into(),
+            ),
+            Self::NotByDay { .. } => {
+                Some("write `day={day}/` or `month={month}/` at the end of the path of `new`".into())
+            }
+            Self::Overlap { .. } => {
+                Some("times have an overlap such as `\"1h\"`, numbers one such as `\"1000\"`".into())
+            }
+            Self::EmptySource { .. } => Some(
+                "is it the right database? to begin with an empty copy, delete the folder of the table"
+                    .into(),
+            ),
             Self::State(source) => source.hint(),
             Self::Tracker(source) => source.hint(),
             Self::Explain { source, .. } => source.hint(),
@@ -284,6 +354,9 @@ impl EngineError {
             Self::Calculate { source, .. } if exhausted(source) => {
                 Some("raise `limits.memory`, or give `limits.spill` more space".into())
             }
+            Self::Evidence { source, .. } if refused(source) => Some(
+                "the credentials of `store` need the rights to list, read, write and delete there".into(),
+            ),
             Self::Evidence { .. } => Some(
                 "check that `store.url` can be reached and written to; the same command continues".into(),
             ),
@@ -312,6 +385,9 @@ impl EngineError {
             }
             Self::Explain { .. } | Self::Condition { .. } | Self::MissingReplay { .. } => "explain",
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
+            Self::Lake { .. } | Self::NotByDay { .. } | Self::Overlap { .. } | Self::EmptySource { .. } => {
+                "load"
+            }
             _ => "plan",
         }
     }
@@ -320,6 +396,14 @@ impl EngineError {
     pub fn chain(&self) -> String {
         dualrun_core::chain(self)
     }
+}
+
+/// Whether a store refuses, now and later, what was asked of it.
+fn refused(error: &object_store::Error) -> bool {
+    matches!(
+        error,
+        object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. }
+    )
 }
 
 /// Memory, disk or network: not the fault of the model or of its data.

@@ -6,9 +6,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
 use bytes::Bytes;
 use dualrun_core::{Period, PipelineId, RunId, input::Side, run::RunReport};
+use dualrun_lake::Upload;
 use futures::TryStreamExt;
 use jiff::civil::Date;
-use object_store::{ObjectStore, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 use parquet::{
     arrow::{ArrowWriter, arrow_reader::ParquetRecordBatchReaderBuilder},
     basic::{Compression, ZstdLevel},
@@ -155,10 +156,10 @@ impl Evidence {
             bytes: bytes.len() as u64,
             sha256: hex(&Sha256::digest(&bytes)),
         };
-        self.store
-            .put(&self.at(path), PutPayload::from_bytes(Bytes::from(bytes)))
-            .await
-            .map_err(|source| EngineError::Evidence { path: path.to_owned(), source })?;
+        let failed = |source| EngineError::Evidence { path: path.to_owned(), source };
+        let mut upload = Upload::new(Arc::clone(&self.store), self.at(path));
+        upload.write(&bytes).await.map_err(failed)?;
+        upload.finish().await.map_err(failed)?;
         Ok(entry)
     }
 

@@ -294,7 +294,8 @@ impl Printers {
     }
 }
 
-fn request<'a>(
+/// What a side reads of an input for a period; `None` where it does not read it.
+pub(crate) fn request<'a>(
     context: &'a Context,
     input: &'a InputDecl,
     side: Side,

@@ -18,6 +18,7 @@ pub mod fence;
 mod flags;
 pub mod input;
 pub mod inputs;
+pub mod load;
 pub mod night;
 mod outside;
 pub mod progress;
@@ -40,6 +41,7 @@ pub use context::{
 };
 pub use diff::{DiffRequest, diff};
 pub use error::EngineError;
+pub use load::{LoadRequest, load};
 pub use night::{NightRequest, nightly};
 pub use progress::{Progress, Silent, Step};
 pub use run::{RunAnswer, RunRequest, SideReport, run, run_side};

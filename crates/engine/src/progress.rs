@@ -36,6 +36,8 @@ pub trait Progress: Send + Sync {
     fn begin(&self, _runs: u64) {}
     /// A run enters a step.
     fn step(&self, _pipeline: &PipelineId, _period: &str, _step: Step) {}
+    /// So many rows of a table have been read by a load.
+    fn load(&self, _table: &str, _rows: u64) {}
     /// A run is done, with a word for its outcome.
     fn done(&self, _pipeline: &PipelineId, _period: &str, _outcome: &str) {}
 }

@@ -203,7 +203,7 @@ fn check_period(batch: &RecordBatch, declared: &PeriodDecl, side: Side) -> Resul
     if texts.iter().flatten().all(known) { Ok(()) } else { Err(wrong()) }
 }
 
-fn within(
+pub(crate) fn within(
     batch: &RecordBatch,
     declared: &PeriodDecl,
     period: Period,

@@ -3,13 +3,17 @@
 mod command;
 mod relation;
 mod server;
+mod store;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Component, Path as FilePath, PathBuf},
 };
 
-use dualrun_core::input::{InputRef, Side};
+use dualrun_core::{
+    PeriodUnit,
+    input::{InputRef, Side},
+};
 
 use crate::{
     BUILT_IN_PARAMETERS, ProjectFiles,
@@ -36,6 +40,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) other_inputs: BTreeSet<&'a str>,
     /// Declared parameters.
     pub(crate) parameters: BTreeSet<&'a str>,
+    /// The length of the periods of the result.
+    pub(crate) unit: PeriodUnit,
 }
 
 /// Reads the calculation of a side. `None` where it has a mistake that keeps it from being known.
@@ -48,7 +54,13 @@ pub(crate) fn read(
 ) -> Option<Calculation> {
     let at = at![scope.side.as_str()];
     let (live, embedded) = match raw {
-        RawCalculation::Sql { models: listed } => return models(document, files, listed, &at, scope),
+        RawCalculation::Sql { models: listed, store } => {
+            if let Some(store) = store {
+                store::check(document, settings, store, &at.join("store"), scope);
+            }
+            let store = store.clone();
+            return models(document, files, listed, &at, scope).map(|c| Calculation { store, ..c });
+        }
         RawCalculation::Command { command, result, shape, timeout, env, files: further, embedded } => {
             let raw = command::Raw { line: command, result, shape, timeout, env, further };
             (command::read(document, files, &raw, &at, scope), embedded)

@@ -40,6 +40,8 @@ pub(crate) fn of_mapping(
 ) -> String {
     let checks: Vec<Json> =
         checks.iter().map(|c| json!({"side": c.side, "name": c.name, "sql": c.sql})).collect();
+    // How the rows of an input come to its place changes none of them.
+    let inputs: Vec<InputDecl> = inputs.iter().map(|i| InputDecl { load: None, ..i.clone() }).collect();
     let content = json!({
         "inputs": inputs, "result": result, "parameters": parameters, "align": align, "checks": checks,
     });

@@ -2,11 +2,14 @@
 
 mod align;
 mod inputs;
+mod loads;
 mod result;
 
 use std::{collections::BTreeSet, path::Path as FilePath};
 
 use dualrun_core::{align::AlignRule, input::Side, result::ResultDecl};
+
+pub(crate) use loads::is_parquet;
 
 use crate::{
     ProjectFiles,
@@ -92,7 +95,8 @@ fn check(
         let other_inputs =
             raw.input.iter().map(|i| i.name.as_str()).filter(|name| !inputs.contains(name)).collect();
         let parameters = raw.parameters.keys().map(String::as_str).collect();
-        let scope = Scope { side, inputs, other_inputs, parameters };
+        let unit = raw.result.period.unit;
+        let scope = Scope { side, inputs, other_inputs, parameters, unit };
         calculation::read(document, files, settings, calculation, &scope)
     };
     let legacy = calculate(Side::Legacy, &raw.legacy);

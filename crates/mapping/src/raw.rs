@@ -6,6 +6,7 @@ use dualrun_core::{
     ChangeId, Criticality, Phase, PipelineId, Stage,
     align::AlignRule,
     input::{InputDecl, Side},
+    load::StoreDecl,
     parameter::ParameterType,
     result::ResultDecl,
     shape::Shape,
@@ -87,6 +88,9 @@ pub(crate) enum RawCalculation {
         /// SQL files beside the mapping. Each is a table named after its file without number and extension; the last
         /// is the result.
         models: Vec<String>,
+        /// Where `dualrun load` keeps the rows of the models of the new side, period by period.
+        #[serde(default)]
+        store: Option<StoreDecl>,
     },
     /// An external job, typically Python. It gets period, switches and inputs through its environment.
     Command {

@@ -348,6 +348,10 @@ fn form(schema: &Json, text: &str, shown: &str, path: &Path) -> Option<Problem> 
             dualrun_core::input::Margin::try_from(text.to_owned()).is_ok(),
             "a number of days such as \"1d\"",
         ),
+        Some(dualrun_core::load::OVERLAP) => (
+            dualrun_core::load::Overlap::try_from(text.to_owned()).is_ok(),
+            "a time such as \"1h\", or a number such as \"1000\"",
+        ),
         Some(crate::raw::DURATION) => {
             (crate::calculation::duration(text).is_some(), "a time such as \"90s\", \"10m\" or \"2h\"")
         }

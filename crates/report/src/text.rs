@@ -3,6 +3,7 @@
 mod doctor;
 mod explain;
 mod largest;
+mod load;
 mod night;
 mod numbers;
 mod parts;
@@ -14,6 +15,7 @@ mod wrap;
 
 pub use doctor::doctor;
 pub use explain::explain;
+pub use load::load;
 pub use night::{meaning, night};
 pub use numbers::figure as short;
 pub(crate) use numbers::{count, counted, signed, signed_percent};

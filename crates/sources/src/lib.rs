@@ -9,12 +9,15 @@
 //! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of
 //! either. An external job is run by [`command`].
 //!
+//! Tables that dualrun itself wrote are read as their newest commit says ([`commits`]).
+//!
 //! This crate does not compare, does not write to object stores, and does not know pipelines.
 
 mod beside;
 pub mod bson_dump;
 mod column;
 pub mod command;
+pub mod commits;
 mod csv;
 pub mod documents;
 mod ejson;
@@ -31,6 +34,7 @@ mod location;
 mod misfit;
 pub mod mongo;
 mod number;
+mod one_schema;
 mod parquet_file;
 pub mod postgres;
 #[cfg(feature = "datafusion")]
@@ -42,6 +46,7 @@ mod scalar;
 mod scan;
 mod select;
 mod table;
+mod telling;
 mod typed;
 mod unify;
 mod value;
@@ -53,11 +58,12 @@ pub use gentle::{Pace, PaceOptions};
 pub use identity::identity;
 pub use kept::{KeptRows, KeptWriter, sweep_kept};
 pub use live::{
-    CutOff, DaysOf, LiveRequest, LiveStream, LiveTable, Server, ServerSession, Servers, Wanted, is_live,
-    read_live, read_live_relation,
+    CutOff, DaysOf, LiveRequest, LiveStream, LiveTable, RowStream, Server, ServerSession, Servers, Since,
+    Wanted, is_live, read_live, read_live_relation, stream_live,
 };
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
+pub use one_schema::{fit, one_schema};
 pub use read::{Request, read};
 pub use relation::{read_relation, relation_format};
 pub use scan::{Fetched, Group, ParquetScan, ScanReader, open_scan, open_scan_file};

@@ -17,12 +17,14 @@ use crate::{
     without_credentials,
 };
 
+mod changes;
 mod cut_off;
 mod part;
 mod session;
 mod stream;
 mod window;
 
+pub use changes::{RowStream, Since, stream_live};
 pub use cut_off::{CutOff, Servers, Wanted};
 pub(crate) use part::Part;
 #[cfg(feature = "datafusion")]
@@ -76,6 +78,10 @@ pub struct LiveRequest {
     pub shape: Option<Shape>,
     /// Only rows of these days are wanted.
     pub days: Option<DaysOf>,
+    /// Only rows that were written since are wanted.
+    pub since: Option<Since>,
+    /// Whether fields of documents that are null everywhere stay without a type.
+    pub untyped_nulls: bool,
     /// Rows per second at most.
     pub max_rows_per_second: Option<u64>,
     /// The time limit of a query of MongoDB; that of PostgreSQL stands in its options.
@@ -125,6 +131,8 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
         name: name.to_owned(),
         shape: None,
         days: None,
+        since: None,
+        untyped_nulls: true,
         max_rows_per_second: None,
         query_time: None,
         spool: spool.to_owned(),

@@ -4,19 +4,27 @@ use std::{
     collections::BTreeMap,
     path::{Component, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::{
-    ObjectMeta, ObjectStore, ObjectStoreExt,
+    BackoffConfig, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     local::LocalFileSystem,
     path::Path,
 };
 use url::Url;
 
-use crate::SourceError;
+use crate::{SourceError, telling::Telling};
+
+/// How long a request to S3 that fails for a while is tried again where nothing else is said: a person waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The option of a location that says it, and the variable of the environment.
+const PATIENCE_OPTION: &str = "retry_timeout";
+const PATIENCE_VARIABLE: &str = "DUALRUN_S3_RETRY_TIMEOUT";
 
 /// A folder of an object store.
 #[derive(Debug, Clone)]
@@ -31,7 +39,9 @@ pub struct Location {
 
 /// Opens a folder (absolute, or relative to `base`), a `file://` URL or `s3://bucket/prefix`. Nothing is
 /// read; a local folder need not exist yet. `options` are S3 settings by the key names of `object_store` such
-/// as `aws_endpoint`, `aws_region`, `aws_allow_http`; what they leave open comes from the environment.
+/// as `aws_endpoint`, `aws_region`, `aws_allow_http`; what they leave open comes from the environment. A request that
+/// fails for a while is tried again for a minute, or as long as `retry_timeout` (or `DUALRUN_S3_RETRY_TIMEOUT`) says,
+/// for example `20s`.
 pub fn open_location(
     url: &str,
     base: &std::path::Path,
@@ -73,14 +83,14 @@ impl Location {
     }
 
     /// The path of a file below the location, as the store knows it.
-    pub(crate) fn object(&self, relative: &str) -> Path {
+    pub fn object(&self, relative: &str) -> Path {
         let mut path = self.prefix.clone();
         path.extend(&Path::from(relative));
         path
     }
 
     /// The name of an object for people.
-    pub(crate) fn name(&self, path: &Path) -> String {
+    pub fn name(&self, path: &Path) -> String {
         let relative = self.relative(path);
         if relative.is_empty() {
             return self.display.clone();
@@ -89,7 +99,7 @@ impl Location {
     }
 
     /// The path of an object relative to the location.
-    pub(crate) fn relative(&self, path: &Path) -> String {
+    pub fn relative(&self, path: &Path) -> String {
         match path.prefix_match(&self.prefix) {
             Some(parts) => parts.map(|p| p.as_ref().to_owned()).collect::<Vec<_>>().join("/"),
             None => path.to_string(),
@@ -106,7 +116,10 @@ impl Location {
     }
 
     /// All objects below a folder, sorted by path.
-    pub(crate) async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, SourceError> {
+    ///
+    /// # Errors
+    /// The store does not answer as it should.
+    pub async fn list(&self, folder: &Path) -> Result<Vec<ObjectMeta>, SourceError> {
         let listed: Result<Vec<_>, _> = self.store.list(Some(folder)).try_collect().await;
         match listed {
             Ok(mut objects) => {
@@ -158,19 +171,51 @@ fn open_s3(url: &str, options: &BTreeMap<String, String>) -> Result<Location, So
     let bucket = parsed.host_str().filter(|b| !b.is_empty()).ok_or_else(|| bad("the bucket is missing"))?;
     let prefix = Path::from_url_path(parsed.path()).map_err(|_| bad("the prefix is not a usable path"))?;
     let mut builder = AmazonS3Builder::from_env().with_bucket_name(bucket);
+    let mut patience = std::env::var(PATIENCE_VARIABLE).ok();
     for (key, value) in options {
+        if key.eq_ignore_ascii_case(PATIENCE_OPTION) {
+            patience = Some(value.clone());
+            continue;
+        }
         let key: AmazonS3ConfigKey = key
             .to_ascii_lowercase()
             .parse()
             .map_err(|_| SourceError::Config(format!("{key:?} is not an option of an S3 location")))?;
         builder = builder.with_config(key, value);
     }
+    let retry_timeout = match patience.as_deref() {
+        None => PATIENCE,
+        Some(text) => span(text).ok_or_else(|| {
+            SourceError::Config(format!("{PATIENCE_OPTION} of an S3 location is a time such as \"20s\""))
+        })?,
+    };
+    let backoff = BackoffConfig {
+        init_backoff: Duration::from_millis(200),
+        max_backoff: Duration::from_secs(5).min(retry_timeout / 2),
+        base: 2.0,
+    };
+    // The time alone ends it: the number of tries is what fits into it.
+    let builder = builder.with_retry(RetryConfig { backoff, max_retries: 1000, retry_timeout });
+    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+    let endpoint = endpoint.map_or_else(|| "S3".to_owned(), |url| without_credentials(&url));
     // The text of the cause may hold an option's value, which may be a secret: only the key names are told.
     let store = builder.build().map_err(|_| {
         let keys: Vec<_> = options.keys().map(String::as_str).collect();
         SourceError::Config(format!("the S3 location cannot be opened with the options {}", keys.join(", ")))
     })?;
+    let store = Telling::new(store, &endpoint);
     Ok(Location { store: Arc::new(store), display: format!("s3://{bucket}/{prefix}"), prefix })
+}
+
+/// Seconds or minutes: `20s`, `2m`.
+fn span(text: &str) -> Option<Duration> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let seconds = match unit {
+        "s" => 1,
+        "m" | "min" => 60,
+        _ => return None,
+    };
+    number.parse::<u32>().ok().filter(|n| *n > 0).map(|n| Duration::from_secs(u64::from(n) * seconds))
 }
 
 #[cfg(test)]
@@ -202,6 +247,15 @@ mod tests {
     }
 
     #[test]
+    fn how_long_is_tried_again_can_be_said() {
+        assert_eq!(span("20s"), Some(Duration::from_secs(20)));
+        assert_eq!(span("2m"), Some(Duration::from_secs(120)));
+        for bad in ["", "20", "s", "0s", "2 s", "1h"] {
+            assert_eq!(span(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
     fn an_url_is_shown_without_user_and_password() {
         for (url, shown) in [
             ("postgres://u:secret@host:5432/db#t", "postgres://***@host:5432/db#t"),
@@ -225,6 +279,7 @@ mod tests {
         assert!(open("s3://lake/x", "aws_colour").contains("\"aws_colour\" is not an option"));
         assert!(open("s3://me:pw@lake/x", "aws_region").contains("environment"));
         assert!(!open("s3://me:pw@lake/x", "aws_region").contains("pw"));
+        assert!(open("s3://lake/x", "retry_timeout").contains("a time such as"));
         assert!(open("ftp://lake/x", "aws_region").contains("\"ftp\""));
     }
 }

@@ -29,6 +29,9 @@ use crate::{
 /// Files that are fetched at the same time.
 const FETCHES: usize = 8;
 
+/// How often files are listed again when one of them is gone before it was fetched.
+const ATTEMPTS: u32 = 3;
+
 /// What is read, and how.
 #[derive(Debug, Clone)]
 pub struct Request<'a> {
@@ -50,22 +53,32 @@ pub struct Request<'a> {
 /// rows, Parquet columns keep theirs. A declared field that no file has is a column of nulls.
 pub async fn read(request: &Request<'_>) -> Result<InputTable, SourceError> {
     let declared = Declared::of(request.shape)?;
-    let selected = select::select(request.location, request.format, &request.files).await?;
-    if request.required
-        && let Some(name) = selected.missing.first()
-    {
-        let path =
-            format!("{}/{}", request.location.display.trim_end_matches('/'), name.trim_start_matches("./"));
-        return Err(SourceError::NotFound { path });
-    }
-    let loaded = load(request.location, selected.files).await?;
+    let mut attempts = 1;
+    let (loaded, missing) = loop {
+        let selected = select::select(request.location, request.format, &request.files).await?;
+        if request.required
+            && let Some(name) = selected.missing.first()
+        {
+            let path = format!(
+                "{}/{}",
+                request.location.display.trim_end_matches('/'),
+                name.trim_start_matches("./")
+            );
+            return Err(SourceError::NotFound { path });
+        }
+        match load(request.location, selected.files).await {
+            // A load has replaced it since it was listed.
+            Err(SourceError::NotFound { .. }) if attempts < ATTEMPTS => attempts += 1,
+            loaded => break (loaded?, selected.missing),
+        }
+    };
     let mut table = match request.format {
         Format::BsonDump => bson_table(&loaded, &declared)?,
         Format::JsonLines => json_table(&loaded, &declared)?,
         Format::Csv => csv_table(&loaded, &declared)?,
         Format::Parquet => parquet_table(&loaded, &declared, true)?,
     };
-    table.report.missing_files = selected.missing;
+    table.report.missing_files = missing;
     Ok(table)
 }
 

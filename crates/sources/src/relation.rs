@@ -10,6 +10,7 @@ use object_store::ObjectMeta;
 
 use crate::{
     Format, InputTable, Location, SourceError,
+    commits::only_committed,
     csv::{CsvFile, Guess},
     detect, open_location, read,
     read::RowFile,
@@ -75,6 +76,7 @@ pub(crate) async fn locate(
     let mut files = location.list(&location.prefix).await?;
     select::refuse_tables(&location, &files)?;
     files.retain(|file| !select::is_aside(&location.relative(&file.location)));
+    only_committed(&location, &mut files).await?;
     if files.is_empty() {
         let path = location.display;
         let folder = !path.contains("://") && Path::new(&path).is_dir();

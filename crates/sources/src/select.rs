@@ -2,7 +2,7 @@
 
 use object_store::ObjectMeta;
 
-use crate::{Format, Location, SourceError, TableKind, format::is_beside};
+use crate::{Format, Location, SourceError, TableKind, commits::only_committed, format::is_beside};
 
 /// Which files are read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +49,9 @@ pub(crate) async fn select(
                 }
             }
         }
+    }
+    if format == Format::Parquet {
+        only_committed(location, &mut selected.files).await?;
     }
     Ok(selected)
 }

@@ -13,11 +13,12 @@ use dualrun_mapping::{
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    CutOff, InputTable, LiveRequest, LiveStream, Server, Servers, SourceError, Wanted,
+    CutOff, InputTable, LiveRequest, LiveStream, RowStream, Server, ServerSession, Servers, Since,
+    SourceError, Wanted,
     mongo::{MongoOptions, ReadFrom},
     postgres::{PostgresOptions, TlsMode},
     provider::ServerTable,
-    read_live,
+    read_live, stream_live,
 };
 
 use crate::secrets;
@@ -84,6 +85,22 @@ impl Live {
         Ok(Some(Arc::new(ServerTable::open(session, asked).await?)))
     }
 
+    /// Rows as they come, all of them or what was written since.
+    pub(super) async fn changes(
+        &self,
+        request: &InputRequest<'_>,
+        since: Option<Since>,
+    ) -> Result<RowStream, SourceError> {
+        let (server, asked) = self.asked(request)?;
+        let session = match request.cut.session(&server) {
+            Some(session) => session,
+            None => Arc::new(ServerSession::open(server).await?),
+        };
+        self.warn(session.warnings());
+        // A field that happens to be null in what changed has a type all the same.
+        stream_live(session, &LiveRequest { since, untyped_nulls: true, ..asked }).await
+    }
+
     fn asked(&self, request: &InputRequest<'_>) -> Result<(Server, LiveRequest), SourceError> {
         let source = request.source;
         let [place] = request.places.as_slice() else {
@@ -96,6 +113,8 @@ impl Live {
             name: place.path.clone(),
             shape: Some(request.shape.clone()),
             days: request.days.clone(),
+            since: None,
+            untyped_nulls: false,
             max_rows_per_second: source.max_rows_per_second,
             query_time: source.query_time.map(|span| span.0),
             spool: self.spool.clone(),

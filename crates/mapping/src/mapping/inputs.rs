@@ -11,6 +11,7 @@ use dualrun_core::{
 use crate::{
     calculation::is_built_in,
     document::Document,
+    mapping::loads,
     replay::parameters_of_place,
     settings_file::SettingsRead,
     text::did_you_mean,
@@ -37,6 +38,7 @@ pub(crate) fn check(document: &mut Document<'_>, inputs: &[InputDecl], settings:
             }
             Role::Factor => {}
         }
+        loads::check(document, i, input, settings);
         check_shape(document, i, input);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use dualrun_core::{input::InputRef, shape::Shape};
+use dualrun_core::{input::InputRef, load::StoreDecl, shape::Shape};
 
 /// A calculation of one side.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +15,8 @@ pub struct Calculation {
     pub embedded: Option<Box<Calculation>>,
     /// What must be said with every result, for example that the embedded form was taken.
     pub note: Option<String>,
+    /// Where the rows of its models are kept.
+    pub store: Option<StoreDecl>,
 }
 
 impl Calculation {
@@ -24,7 +26,7 @@ impl Calculation {
     }
 
     pub(crate) fn new(engine: Engine, hash: String) -> Self {
-        Self { engine, hash, embedded: None, note: None }
+        Self { engine, hash, embedded: None, note: None, store: None }
     }
 
     /// The SQL models; none where another engine computes it.

@@ -187,7 +187,7 @@ impl ServerSession {
                 At::Mongo { counted, .. } => {
                     let counts = Counts {
                         counted: Arc::clone(counted),
-                        of: format!("{}\0{:?}", request.name, request.days),
+                        of: format!("{}\0{:?}\0{:?}", request.name, request.days, request.since),
                     };
                     self.mongo_rows(request, part, counts, turn).await
                 }
@@ -308,8 +308,9 @@ impl ServerSession {
         let nothing = Shape::default();
         let shape = request.shape.as_ref().unwrap_or(&nothing);
         let days = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
+        let since = request.since.as_ref().and_then(window::written_since).unwrap_or_default();
         let find = FindRequest {
-            filter: mongo::and(days, part.filter),
+            filter: mongo::and(mongo::and(days, since), part.filter),
             limit: part.limit,
             fields: part.columns.map_or(Fields::All, Fields::Named),
             types: part.types,
@@ -333,7 +334,7 @@ pub(crate) fn mongo_options(request: &LiveRequest) -> mongo::ReadOptions {
     let base = mongo::ReadOptions::default();
     mongo::ReadOptions {
         spool_folder: Some(request.spool.clone()),
-        untyped_nulls: request.shape.is_none(),
+        untyped_nulls: request.untyped_nulls,
         max_rows_per_second: request.max_rows_per_second,
         max_time: request.query_time.unwrap_or(base.max_time),
         target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
@@ -373,11 +374,12 @@ async fn postgres_rows(
         parallel: PARALLEL,
         ..TableRead::all(name)
     };
-    if request.days.is_some() || part.columns.is_some() {
+    if request.days.is_some() || request.since.is_some() || part.columns.is_some() {
         let raw = source.table(&read.table, &form).await?.schema;
         if let Some(days) = &request.days {
             read.conditions = window::conditions(&raw, days);
         }
+        read.conditions.extend(request.since.as_ref().and_then(|since| window::condition(&raw, since)));
         if let Some(wanted) = &part.columns {
             let mut columns = match &declared {
                 Some(declared) => ShapedColumns::new(&raw, declared)?.only(wanted).raw(&raw),

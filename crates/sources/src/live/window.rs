@@ -1,18 +1,18 @@
 //! What a server is asked for where only some days are wanted: at least their rows, by an index on their column.
 //!
 //! An instant belongs to another day in another time zone, so that a day more is asked for on both sides; the caller
-//! leaves out what it does not want.
+//! leaves out what it does not want. The same of rows that were written since the last load.
 
 use arrow::datatypes::{DataType, SchemaRef};
 use bson::{Bson, DateTime, Document, doc};
-use dualrun_core::shape::Shape;
+use dualrun_core::{load::Mark, shape::Shape};
 use jiff::{
     ToSpan,
     civil::{Date, Time},
     tz::TimeZone,
 };
 
-use super::DaysOf;
+use super::{DaysOf, Since};
 use crate::postgres::{Condition, Param, Test};
 
 /// The conditions for a table. None where the column holds neither days nor instants: text is not in the order of
@@ -46,6 +46,41 @@ pub(super) fn filter(days: &DaysOf, shape: &Shape) -> Document {
         between(from.into(), to.into()),
         {column: {"$type": "string", "$not": {"$regex": "^[0-9]{4}-[0-9]{2}-[0-9]{2}"}}},
     ]}
+}
+
+/// The condition for rows of a table that were written since, and for those of which nobody knows when. None where the
+/// column is of another type than the value: everything is read.
+pub(super) fn condition(schema: &SchemaRef, since: &Since) -> Option<Condition> {
+    let field = schema.field_with_name(&since.column).ok()?;
+    let param = match (since.mark, field.data_type()) {
+        (Mark::Instant(at), DataType::Timestamp(_, Some(_))) => Param::Timestamp(at),
+        (Mark::Local(at), DataType::Timestamp(_, None)) => Param::Text(at.to_string()),
+        // A shape may make a day of an instant, in whichever zone.
+        (Mark::Day(day), DataType::Date32 | DataType::Timestamp(_, None)) => Param::Date(day),
+        (Mark::Day(day), DataType::Timestamp(_, Some(_))) => {
+            Param::Timestamp(instant(day.checked_sub(1.day()).ok()?)?)
+        }
+        (Mark::Number(number), data_type) if data_type.is_integer() => Param::Integer(number),
+        _ => return None,
+    };
+    Some(Condition { column: since.column.clone(), test: Test::NullOrGreaterOrEqual(param) })
+}
+
+/// The filter for documents that were written since: all but those whose field is of the type of the value and below
+/// it. A field that holds the time in another form is left to the caller.
+pub(super) fn written_since(since: &Since) -> Option<Document> {
+    let bound: Bson = match since.mark {
+        Mark::Instant(at) => DateTime::from_millis(at.as_millisecond()).into(),
+        Mark::Day(day) => {
+            DateTime::from_millis(instant(day.checked_sub(1.day()).ok()?)?.as_millisecond()).into()
+        }
+        Mark::Number(number) => number.into(),
+        // Documents hold no time without a zone.
+        Mark::Local(_) => return None,
+    };
+    let mut filter = Document::new();
+    filter.insert(&since.column, doc! {"$not": {"$lt": bound}});
+    Some(filter)
 }
 
 fn wider(days: &DaysOf) -> Option<(Date, Date)> {
@@ -87,6 +122,29 @@ mod tests {
         let from = Param::Timestamp("2025-02-28T00:00:00Z".parse().unwrap());
         assert_eq!(zoned[0], Test::GreaterOrEqual(from));
         assert!(tests(DataType::Utf8).is_empty(), "text is not in the order of time");
+    }
+
+    #[test]
+    fn what_was_written_since_is_asked_for_where_the_types_allow() {
+        let since = |mark| Since { column: "at".to_owned(), mark };
+        let asked = |data_type, mark| {
+            let schema = Arc::new(Schema::new(vec![Field::new("at", data_type, true)]));
+            condition(&schema, &since(mark)).map(|c| c.test)
+        };
+        let at: jiff::Timestamp = "2025-03-01T10:00:00.25Z".parse().unwrap();
+        let zoned = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let from = Test::NullOrGreaterOrEqual(Param::Timestamp(at));
+        assert_eq!(asked(zoned.clone(), Mark::Instant(at)), Some(from));
+        assert_eq!(
+            asked(DataType::Int32, Mark::Number(7)),
+            Some(Test::NullOrGreaterOrEqual(Param::Integer(7)))
+        );
+        assert_eq!(asked(DataType::Utf8, Mark::Instant(at)), None, "text is not in the order of time");
+        let day = Mark::Day("2025-03-01".parse().unwrap());
+        let earlier = "2025-02-28T00:00:00Z".parse().unwrap();
+        assert_eq!(asked(zoned, day), Some(Test::NullOrGreaterOrEqual(Param::Timestamp(earlier))));
+        let filter = written_since(&since(Mark::Number(7))).unwrap();
+        assert_eq!(filter, doc! {"at": {"$not": {"$lt": 7_i64}}});
     }
 
     #[test]

@@ -167,6 +167,8 @@ pub enum Test {
     Greater(Param),
     /// `>=`
     GreaterOrEqual(Param),
+    /// `>=`, or null
+    NullOrGreaterOrEqual(Param),
     /// `IN (…)`; of no value: no row.
     OneOf(Vec<Param>),
     /// `IS NULL`
@@ -208,6 +210,9 @@ impl Condition {
             Test::LessOrEqual(value) => compared("<=", value),
             Test::Greater(value) => compared(">", value),
             Test::GreaterOrEqual(value) => compared(">=", value),
+            Test::NullOrGreaterOrEqual(value) => {
+                format!("({} OR {column} IS NULL)", compared(">=", value))
+            }
             Test::OneOf(values) if values.is_empty() => "false".to_owned(),
             Test::OneOf(values) => {
                 let terms: Vec<String> = values.iter().map(|v| term(v, bound)).collect();
@@ -366,6 +371,7 @@ mod tests {
             condition("n", Test::OneOf(vec![Param::Integer(-1), Param::Integer(2)])),
             condition("customer", Test::Equal(Param::Text("' or true --".to_owned()))),
             condition("gone", Test::Null),
+            condition("seen", Test::NullOrGreaterOrEqual(Param::Integer(3))),
         ];
         read.limit = Some(5);
         let (sql, bound) = read.sql("\"t\"", None);
@@ -373,7 +379,7 @@ mod tests {
             sql,
             "SELECT \"a\", \"b\"\"\" FROM \"t\" WHERE \"at\" >= '2025-01-01T00:00:00.500000Z'::timestamptz \
              AND \"day\" < '2025-02-01'::date AND \"n\" IN ('-1'::int8, '2'::int8) AND \"customer\" = $1 \
-             AND \"gone\" IS NULL LIMIT 5"
+             AND \"gone\" IS NULL AND (\"seen\" >= '3'::int8 OR \"seen\" IS NULL) LIMIT 5"
         );
         assert_eq!(bound, vec![Param::Text("' or true --".to_owned())]);
     }

@@ -13,6 +13,8 @@ fn request() -> LiveRequest {
         name: "usage".to_owned(),
         shape: None,
         days: None,
+        since: None,
+        untyped_nulls: false,
         max_rows_per_second: None,
         query_time: None,
         spool: std::env::temp_dir(),

@@ -18,6 +18,8 @@ fn request(shape: Option<Shape>) -> LiveRequest {
         name: "odd".to_owned(),
         shape,
         days: None,
+        since: None,
+        untyped_nulls: false,
         max_rows_per_second: None,
         query_time: None,
         spool: std::env::temp_dir(),

@@ -19,6 +19,8 @@ fn request(place: &Place) -> LiveRequest {
         name: format!("{}.usage", place.schema),
         shape: None,
         days: None,
+        since: None,
+        untyped_nulls: false,
         max_rows_per_second: None,
         query_time: None,
         spool: std::env::temp_dir(),

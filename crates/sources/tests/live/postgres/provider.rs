@@ -15,6 +15,8 @@ fn request(place: &Place, table: &str, shape: Option<Shape>) -> LiveRequest {
         name: format!("{}.{table}", place.schema),
         shape,
         days: None,
+        since: None,
+        untyped_nulls: false,
         max_rows_per_second: None,
         query_time: None,
         spool: std::env::temp_dir(),

@@ -1,0 +1,96 @@
+//! Loads: what changed at the legacy places of inputs is copied to their new ones, and the models of the new side are
+//! calculated again for the periods that this reached.
+//!
+//! A load of an input reads rows as they come, keeps those whose watermark is not below the last one, and gives them to
+//! `lake` by partition. The new watermark is the largest that was seen, but never later than the time at which the
+//! reading began; the next load reads again from a while below it. A row that is read twice is recognised by its key.
+
+mod copy;
+mod store;
+mod target;
+mod watermark;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use dualrun_core::{
+    ExitCode, Period, PipelineId,
+    load::{LoadReport, StoredModel},
+};
+use dualrun_mapping::{plan::Pipeline, settings::SourceSettings};
+use dualrun_sources::CutOff;
+use jiff::{Timestamp, civil::Date};
+
+use crate::{context::Context, error::EngineError, progress::Progress};
+
+/// What to load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadRequest {
+    /// Only inputs and models of these pipelines; of all where empty.
+    pub pipelines: Vec<PipelineId>,
+    /// Only this day or month: its partitions are read whole, and the watermark stays.
+    pub period: Option<Period>,
+    /// Everything is read, whatever the watermark; what is gone at the source goes from the copy.
+    pub full: bool,
+    /// The last day whose files can be complete, where the legacy files of an input lie by day and no period is given.
+    pub yesterday: Date,
+}
+
+/// Carries out a load. What happens to single inputs and models stands in the report; one that fails keeps no other
+/// from being loaded.
+///
+/// # Errors
+/// An unknown pipeline.
+pub async fn load(
+    context: &Arc<Context>,
+    request: &LoadRequest,
+    progress: &dyn Progress,
+) -> Result<LoadReport, EngineError> {
+    let pipelines = chosen(context, request)?;
+    let mut report = LoadReport::empty(&context.environment, ExitCode::Nothing);
+    let targets = target::targets(context, &pipelines)?;
+    let state = State { at: context.clock.now(), cut: cut_off(context, &targets).await };
+    for target in targets {
+        // Another one after the other: a source is asked for one table at a time.
+        report.inputs.push(copy::copy(context, &target, request, &state, progress).await);
+    }
+    for pipeline in &pipelines {
+        // Rows of inputs that could not be copied are those of before: what is calculated from them stands.
+        let failed = report.inputs.iter().any(|i| i.failure.is_some() && i.pipelines.contains(&pipeline.id));
+        if failed {
+            continue;
+        }
+        let stored: Vec<StoredModel> = store::store(context, pipeline, request, progress).await;
+        report.models.extend(stored);
+    }
+    let codes = report.inputs.iter().map(|i| i.exit_code).chain(report.models.iter().map(|m| m.exit_code));
+    report.exit_code = ExitCode::of_many(codes);
+    Ok(report)
+}
+
+/// The state of the servers that all tables of a load are copied from, and the time before it was taken.
+struct State {
+    at: Timestamp,
+    cut: CutOff,
+}
+
+/// One state of each server for all tables. A server that is away fails the tables that stand on it, not the others: each
+/// reading connects by itself then.
+async fn cut_off(context: &Context, targets: &[target::Target<'_>]) -> CutOff {
+    let mut sources: BTreeMap<&str, (&SourceSettings, Vec<String>)> = BTreeMap::new();
+    for target in targets {
+        let asked = sources.entry(&target.from.source).or_insert((target.from_source, Vec::new()));
+        asked.1.push(target.from.place().to_owned());
+    }
+    let sources: Vec<_> = sources.into_values().collect();
+    context.inputs.cut_off(&sources).await.unwrap_or_default()
+}
+
+fn chosen<'a>(context: &'a Context, request: &LoadRequest) -> Result<Vec<&'a Pipeline>, EngineError> {
+    for id in &request.pipelines {
+        if context.project.pipeline(id).is_none() {
+            return Err(EngineError::UnknownPipeline(id.clone()));
+        }
+    }
+    let wanted = |p: &&Pipeline| request.pipelines.is_empty() || request.pipelines.contains(&p.id);
+    Ok(context.project.pipelines.iter().filter(wanted).collect())
+}

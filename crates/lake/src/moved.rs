@@ -1,0 +1,91 @@
+//! Rows whose time changed: they come in one partition, and their old version stands in another one.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use dualrun_core::load::Layout;
+use dualrun_sources::{
+    Location,
+    commits::{DataFile, Partition},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use crate::{LakeError, Spool, file::FileReader, rows::Hasher};
+
+/// Files whose keys are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// For each folder the hashes of the keys that come in another one. Only the key columns of the table are read.
+///
+/// # Errors
+/// The store refuses or is away.
+pub async fn moved(
+    table: &Location,
+    there: &BTreeMap<String, Partition>,
+    new: &Spool,
+    key: &[String],
+    layout: &Layout,
+) -> Result<BTreeMap<String, HashSet<u128>>, LakeError> {
+    let mut found: BTreeMap<String, HashSet<u128>> = BTreeMap::new();
+    if layout.unit.is_none() {
+        return Ok(found);
+    }
+    let coming = coming(new, key, layout)?;
+    if coming.is_empty() {
+        return Ok(found);
+    }
+    let files =
+        there.iter().flat_map(|(folder, partition)| partition.files.iter().map(move |file| (folder, file)));
+    let read = stream::iter(files)
+        .map(|(folder, file)| {
+            let coming = &coming;
+            async move { Ok::<_, LakeError>((folder, elsewhere(table, file, folder, coming, key).await?)) }
+        })
+        .buffer_unordered(AT_ONCE);
+    futures::pin_mut!(read);
+    while let Some((folder, keys)) = read.try_next().await? {
+        if !keys.is_empty() {
+            found.entry(folder.clone()).or_default().extend(keys);
+        }
+    }
+    Ok(found)
+}
+
+/// The folder of each key that comes.
+fn coming(new: &Spool, key: &[String], layout: &Layout) -> Result<HashMap<u128, String>, LakeError> {
+    let hasher = Hasher::of_key(new.schema(), key)?;
+    let mut coming = HashMap::new();
+    for (period, rows) in new.partitions() {
+        let folder = layout.folder(period);
+        for batch in rows.batches() {
+            for key in hasher.hash(&batch?)? {
+                if coming.insert(key, folder.clone()).is_some_and(|other| other != folder) {
+                    return Err(LakeError::KeyTwice { rows: 1 });
+                }
+            }
+        }
+    }
+    Ok(coming)
+}
+
+/// The keys of a file that come in another folder.
+async fn elsewhere(
+    table: &Location,
+    file: &DataFile,
+    folder: &str,
+    coming: &HashMap<u128, String>,
+    key: &[String],
+) -> Result<Vec<u128>, LakeError> {
+    let mut found = Vec::new();
+    let mut rows = FileReader::open(table, file).await?.rows(Some(key))?;
+    while let Some(batch) = rows.try_next().await? {
+        let hasher = match Hasher::of_key(&batch.schema(), key) {
+            Ok(hasher) => hasher,
+            // An old file may lack a column that the key has now: none of its rows is meant.
+            Err(LakeError::NoColumn { .. }) => return Ok(found),
+            Err(error) => return Err(error),
+        };
+        let is_moved = |key: &u128| coming.get(key).is_some_and(|other| other != folder);
+        found.extend(hasher.hash(&batch)?.into_iter().filter(is_moved));
+    }
+    Ok(found)
+}
