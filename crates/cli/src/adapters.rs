@@ -3,6 +3,7 @@
 mod live;
 mod outside;
 mod servers;
+mod turns;
 
 use std::{
     path::{Path, PathBuf},
@@ -21,7 +22,10 @@ use self::outside::ProgramsAndServers;
 use crate::secrets;
 
 use self::live::Live;
-pub(crate) use self::live::server;
+pub(crate) use self::{
+    live::{gentle, server},
+    servers::{bound, stages},
+};
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(
@@ -39,7 +43,8 @@ pub(crate) fn open(
     let location = open_location(&settings.url, root, &settings.options).map_err(|source| {
         EngineError::Relation { relation: "the object store of the evidence".into(), source }
     })?;
-    let live = Live::new(root, &project.settings.limits.spill);
+    let turns = turns::Turns::default();
+    let live = Live::new(root, &project.settings.limits.spill, turns.clone());
     let mut project = project;
     outside::choose_forms(&mut project, root);
     let inputs = Files { root: root.to_owned(), live: Some(live) };
@@ -54,7 +59,7 @@ pub(crate) fn open(
         clock,
     )?;
     let sources = context.project.settings.source.clone();
-    let outside = ProgramsAndServers { root: root.to_owned(), sources };
+    let outside = ProgramsAndServers { root: root.to_owned(), sources, turns };
     Ok(Arc::new(context.with_mask(secrets::masked).with_outside(Arc::new(outside))))
 }
 

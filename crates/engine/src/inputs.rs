@@ -110,7 +110,11 @@ async fn read_input(
     Ok(Some(table))
 }
 
-fn request<'a>(
+/// What would be read of an input; none where the side has none.
+///
+/// # Errors
+/// At the ends of the calendar.
+pub fn request<'a>(
     context: &'a Context,
     input: &'a InputDecl,
     side: Side,

@@ -26,7 +26,9 @@ use crate::{
     inputs::{self, Tables, lend_columns, read_side},
     progress::{Progress, Step},
     record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
-    replays, results, reviews, surroundings, unchanged,
+    replays, results, reviews, surroundings,
+    task::Task,
+    unchanged,
 };
 
 pub use crate::record::write_assessment;
@@ -301,7 +303,7 @@ async fn read_both(
 ) -> Result<[Tables; 2], EngineError> {
     let spawn = |side| {
         let (context, pipeline) = (Arc::clone(context), pipeline.clone());
-        tokio::spawn(async move { read_side(&context, &pipeline, side, period).await })
+        Task::spawn(async move { read_side(&context, &pipeline, side, period).await })
     };
     let (legacy, new) = (spawn(Side::Legacy), spawn(Side::New));
     let legacy = legacy.await.map_err(|_| EngineError::Cancelled)?;

@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use arrow::{
@@ -16,7 +16,7 @@ use futures::{FutureExt, TryStreamExt, future::BoxFuture};
 use jiff::civil::Date;
 
 use crate::{
-    FileReport, InputTable, PaceOptions, ReadReport, SourceError,
+    FileReport, Gentle, InputTable, ReadReport, SourceError,
     mongo::{self, MongoFault, MongoOptions, MongoSource, Strength},
     postgres::{self, Fault, NumericForm, PostgresOptions, PostgresSource, TableName, TableRead},
     read::{self, RowFile},
@@ -24,10 +24,19 @@ use crate::{
     unify, without_credentials,
 };
 
+mod estimate;
 mod window;
+
+pub use estimate::Estimator;
 
 /// Connections to a PostgreSQL server that fetch rows at the same time.
 const PARALLEL: usize = 2;
+
+/// A window of time with more rows is read in steps of a cursor, fewer rows by one query.
+const MANY: u64 = 100_000;
+
+/// How often a reading begins anew after the server or the way to it broke off.
+const ANEW: u32 = 4;
 
 /// A server, and how it is reached.
 #[derive(Debug, Clone)]
@@ -49,10 +58,8 @@ pub struct LiveRequest {
     pub shape: Option<Shape>,
     /// Only rows of these days are wanted.
     pub days: Option<DaysOf>,
-    /// Rows per second at most.
-    pub max_rows_per_second: Option<u64>,
-    /// The time limit of a query of MongoDB; that of PostgreSQL stands in its options.
-    pub query_time: Option<Duration>,
+    /// How the server is spared.
+    pub gentle: Gentle,
     /// Where documents wait until their types are known.
     pub spool: PathBuf,
 }
@@ -99,8 +106,7 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
         name: name.to_owned(),
         shape: None,
         days: None,
-        max_rows_per_second: None,
-        query_time: None,
+        gentle: Gentle::default(),
         spool: spool.to_owned(),
     };
     let live = read_live(request).await.map_err(named_wrongly)?;
@@ -166,10 +172,41 @@ fn named_wrongly(error: SourceError) -> SourceError {
 }
 
 async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
-    let name = TableName::parse(&request.name)?;
     let source = PostgresSource::connect(options.clone()).await?;
+    let mut breaks = 0;
+    loop {
+        match read_snapshot(&source, request).await {
+            // The state that was read is gone with its connection: another one is read from its beginning.
+            Err(SourceError::Postgres(error)) if error.broke_off() && breaks < ANEW => {
+                let pause = Duration::from_secs(1 << breaks);
+                breaks += 1;
+                request.gentle.say.say(&format!(
+                    "{error}: {} is read anew in {} s",
+                    request.name,
+                    pause.as_secs()
+                ));
+                tokio::time::sleep(pause).await;
+            }
+            Ok(mut live) if breaks > 0 => {
+                let times = if breaks == 1 { "once".to_owned() } else { format!("{breaks} times") };
+                if let Some(said) = &mut live.table.report.consistency {
+                    said.push_str(&format!(", after the reading broke off {times}"));
+                }
+                return Ok(live);
+            }
+            done => return done,
+        }
+    }
+}
+
+/// What is read of a table, and how its columns are.
+async fn table_read(
+    source: &PostgresSource,
+    request: &LiveRequest,
+) -> Result<(TableRead, postgres::ReadOptions), SourceError> {
+    let name = TableName::parse(&request.name)?;
     let mut form = postgres::ReadOptions::default();
-    if let Some(ceiling) = request.max_rows_per_second {
+    if let Some(ceiling) = request.gentle.max_rows_per_second {
         // A few batches a second rather than one burst.
         form.batch_rows = usize::try_from(ceiling / 4).unwrap_or(form.batch_rows).clamp(1, form.batch_rows);
     }
@@ -178,25 +215,26 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
         let numbers = shape.0.keys().map(|path| (path.clone(), NumericForm::Text));
         form.columns.extend(numbers);
     }
-    let conditions = match &request.days {
-        Some(days) => window::conditions(&source.table(&name, &form).await?.schema, days),
-        None => Vec::new(),
-    };
-    let snapshot = source.snapshot().await?;
-    let pace = PaceOptions { max_rows_per_second: request.max_rows_per_second, ..PaceOptions::default() };
-    let read = TableRead { conditions, pace, parallel: PARALLEL, ..TableRead::all(name) };
-    let mut stream = source.read_table(Some(&snapshot), &read, &form).await?;
+    let schema = source.table(&name, &form).await?.schema;
+    let conditions = request.days.as_ref().map(|days| window::conditions(&schema, days)).unwrap_or_default();
+    let mut read =
+        TableRead { conditions, pace: request.gentle.pace(), parallel: PARALLEL, ..TableRead::all(name) };
+    // One query is the quickest, and should not be a long one.
+    read.in_steps = read.pace.max_rows_per_second.is_some() || source.about(&read).await? > MANY;
+    Ok((read, form))
+}
+
+async fn read_snapshot(source: &PostgresSource, request: &LiveRequest) -> Result<LiveTable, SourceError> {
+    let (read, form) = source.answered(table_read(source, request)).await?;
+    let snapshot = source.answered(source.snapshot()).await?;
+    let ahead = snapshot.taken_at().as_millisecond() - jiff::Timestamp::now().as_millisecond();
+    let mut stream = source.answered(source.read_table(Some(&snapshot), &read, &form)).await?;
     let schema = stream.schema();
     let mut batches: Vec<RecordBatch> = Vec::new();
-    let (started, mut rows) = (Instant::now(), 0);
-    while let Some(batch) = stream.try_next().await? {
+    let mut rows = 0;
+    while let Some(batch) = source.answered(stream.try_next()).await? {
         rows += batch.num_rows() as u64;
         batches.push(batch);
-        if let Some(ceiling) = request.max_rows_per_second {
-            // A part of a table comes in one query, which waits while nobody takes its rows.
-            let due = Duration::from_secs_f64(rows as f64 / ceiling.max(1) as f64);
-            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
-        }
     }
     let bytes = batches.iter().map(|b| b.get_array_memory_size() as u64).sum();
     let file = FileReport { path: request.name.clone(), bytes, rows, e_tag: None, last_modified: None };
@@ -207,9 +245,22 @@ async fn read_postgres(options: &PostgresOptions, request: &LiveRequest) -> Resu
     table.report.files = vec![file];
     table.report.rows = rows;
     table.report.misfits.extend(stream.misfits());
-    table.report.consistency = Some(format!("one snapshot, taken at {:.0}", snapshot.taken_at()));
+    let taken = format!("one snapshot, taken at {:.0}{}", snapshot.taken_at(), skewed(ahead));
+    table.report.consistency = Some(taken);
     Ok(LiveTable { table, warnings: source.warning().map(str::to_owned).into_iter().collect() })
 }
+
+/// That the clock of a server is not the one here, where a reader of the report should know.
+fn skewed(ahead: i64) -> String {
+    if ahead.abs() <= SKEW {
+        return String::new();
+    }
+    let word = if ahead < 0 { "behind" } else { "ahead of" };
+    format!(" by the clock of the server, which is {} s {word} the one here", ahead.unsigned_abs() / 1000)
+}
+
+/// Milliseconds by which a clock may be another without a word.
+const SKEW: i64 = 2000;
 
 /// Typed rows under the rules of a shape, as those of a Parquet file are.
 fn shaped(
@@ -238,19 +289,14 @@ fn shaped(
 }
 
 async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<LiveTable, SourceError> {
-    let base = mongo::ReadOptions::default();
     let read = mongo::ReadOptions {
         spool_folder: Some(request.spool.clone()),
         untyped_nulls: request.shape.is_none(),
-        max_rows_per_second: request.max_rows_per_second,
-        max_time: request.query_time.unwrap_or(base.max_time),
-        target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
-        ..base
+        ..mongo::ReadOptions::gentle(&request.gentle)
     };
     let nothing = Shape::default();
     let shape = request.shape.as_ref().unwrap_or(&nothing);
-    let filter = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
-    let find = mongo::FindRequest { filter, ..mongo::FindRequest::default() };
+    let find = find_request(request, shape);
     let source = MongoSource::connect(options.clone()).await?;
     let found = async {
         let read = mongo::ReadOptions { cut: source.cut(None).await?, ..read };
@@ -268,6 +314,11 @@ async fn read_mongo(options: &MongoOptions, request: &LiveRequest) -> Result<Liv
     };
     table.report.consistency = Some(format!("{}; {strength}", report.consistency));
     Ok(LiveTable { table, warnings })
+}
+
+fn find_request(request: &LiveRequest, shape: &Shape) -> mongo::FindRequest {
+    let filter = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
+    mongo::FindRequest { filter, ..mongo::FindRequest::default() }
 }
 
 #[cfg(test)]
@@ -288,6 +339,12 @@ mod tests {
         for other in ["data/x.parquet", "s3://bucket/x.parquet", "postgres.csv", "file:///x#y.csv"] {
             assert!(!is_live(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_differs_is_told() {
+        assert_eq!((skewed(1500), skewed(-1999)), (String::new(), String::new()));
+        assert_eq!(skewed(-65_000), " by the clock of the server, which is 65 s behind the one here");
     }
 
     #[test]

@@ -11,6 +11,7 @@
 mod client;
 mod consistency;
 mod decode;
+mod estimate;
 mod fault;
 mod fetch;
 mod keyset;

@@ -1,43 +1,38 @@
 //! Servers as sources: what `dualrun.toml` says of them, as the readers want it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     io::Write,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
 };
 
 use dualrun_engine::InputRequest;
 use dualrun_mapping::{
-    server::{ReadPreference, Tls},
+    server::{ReadPreference, Span, Tls},
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    InputTable, LiveRequest, Server, SourceError,
+    Gentle, InputTable, LiveRequest, Say, Server, SourceError,
     mongo::{MongoOptions, ReadFrom},
     postgres::{PostgresOptions, TlsMode},
     read_live,
 };
 
+use super::turns::Turns;
 use crate::secrets;
 
 /// Reads from the servers of a project.
 pub(super) struct Live {
     root: PathBuf,
     spool: PathBuf,
-    /// One reading of a server at a time, so that its ceilings hold for all pipelines together.
-    turns: Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    turns: Turns,
     told: Mutex<BTreeSet<String>>,
 }
 
 impl Live {
-    pub(super) fn new(root: &Path, spill: &str) -> Self {
-        Self {
-            root: root.to_owned(),
-            spool: root.join(spill),
-            turns: Mutex::default(),
-            told: Mutex::default(),
-        }
+    pub(super) fn new(root: &Path, spill: &str, turns: Turns) -> Self {
+        Self { root: root.to_owned(), spool: root.join(spill), turns, told: Mutex::default() }
     }
 
     pub(super) async fn read(&self, request: &InputRequest<'_>) -> Result<InputTable, SourceError> {
@@ -45,11 +40,7 @@ impl Live {
         let [place] = request.places.as_slice() else {
             return Err(SourceError::Config("a table or collection of a server is one for all days".into()));
         };
-        let turn = {
-            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(turns.entry(source.url.clone()).or_default())
-        };
-        let _turn = turn.lock().await;
+        let _turn = self.turns.take(&source.url).await;
         let Some(server) = server(source, &self.root)? else {
             return Err(SourceError::Config("files are not read from a server".into()));
         };
@@ -58,8 +49,7 @@ impl Live {
             name: place.path.clone(),
             shape: Some(request.shape.clone()),
             days: request.days.clone(),
-            max_rows_per_second: source.max_rows_per_second,
-            query_time: source.query_time.map(|span| span.0),
+            gentle: gentle(source),
             spool: self.spool.clone(),
         })
         .await?;
@@ -76,13 +66,32 @@ impl Live {
     }
 }
 
+/// How a server is spared, as `dualrun.toml` says. Why a reading waits is told on standard error.
+pub(crate) fn gentle(source: &SourceSettings) -> Gentle {
+    let time = |span: &Option<Span>| span.map(|span| span.0);
+    Gentle {
+        max_rows_per_second: source.max_rows_per_second,
+        query_time: time(&source.query_time),
+        chunk_time: time(&source.chunk_time),
+        max_lag: time(&source.max_lag),
+        lag_wait: time(&source.lag_wait),
+        say: Say::to(|text| {
+            let _ = writeln!(std::io::stderr().lock(), "note: {}", secrets::masked(text));
+        }),
+    }
+}
+
 /// How a server is reached and spared; none for sources that are files. Paths are relative to `root`.
 pub(crate) fn server(source: &SourceSettings, root: &Path) -> Result<Option<Server>, SourceError> {
     let ca_file = source.ca_file.as_ref().map(|file| root.join(file));
+    secrets::keep_of_url(&source.url);
     Ok(Some(match source.kind {
         SourceKind::Postgres => {
             let mut options = PostgresOptions::new(&source.url);
             options.password_file = source.password_file.as_ref().map(|file| root.join(file));
+            // Where it cannot be read, connecting says so.
+            let password = options.password_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+            password.iter().for_each(|text| secrets::keep(text.trim_end_matches(['\r', '\n'])));
             options.tls = source.tls.map(|tls| match tls {
                 Tls::Disable => TlsMode::Disable,
                 Tls::Require => TlsMode::Require,
@@ -93,9 +102,19 @@ pub(crate) fn server(source: &SourceSettings, root: &Path) -> Result<Option<Serv
             if let Some(span) = source.query_time {
                 options.statement_timeout = span.0;
             }
+            if let Some(span) = source.lock_time {
+                options.lock_timeout = span.0;
+            }
+            if let Some(span) = source.idle_time {
+                options.idle_timeout = span.0;
+            }
             if let Some(connections) = source.max_connections {
                 options.max_connections = usize::from(connections);
             }
+            let gentle = gentle(source);
+            options.max_lag = gentle.max_lag.or(options.max_lag);
+            options.lag_wait = gentle.lag_wait.unwrap_or(options.lag_wait);
+            options.say = gentle.say;
             Server::Postgres(options)
         }
         SourceKind::Mongodb => {

@@ -16,7 +16,7 @@ use dualrun_sources::{
     command::{Job, find_program, run, variables},
 };
 
-use super::servers;
+use super::{servers, turns::Turns};
 use crate::secrets;
 
 /// Takes the embedded form of calculations whose program is not there, and notes it with their results.
@@ -36,6 +36,7 @@ pub(super) fn choose_forms(project: &mut Project, root: &Path) {
 pub(super) struct ProgramsAndServers {
     pub(super) root: PathBuf,
     pub(super) sources: BTreeMap<String, SourceSettings>,
+    pub(super) turns: Turns,
 }
 
 impl ProgramsAndServers {
@@ -51,10 +52,14 @@ impl OutsideCalculator for ProgramsAndServers {
         let command = match request.engine {
             Engine::Command(command) => command,
             Engine::Postgres(query) => {
-                return servers::postgres(self.source(&query.source)?, &self.root, query, request).await;
+                let source = self.source(&query.source)?;
+                let _turn = self.turns.take(&source.url).await;
+                return servers::postgres(source, &self.root, query, request).await;
             }
             Engine::Mongodb(pipeline) => {
-                return servers::mongodb(self.source(&pipeline.source)?, &self.root, pipeline, request).await;
+                let source = self.source(&pipeline.source)?;
+                let _turn = self.turns.take(&source.url).await;
+                return servers::mongodb(source, &self.root, pipeline, request).await;
             }
             Engine::Sql(_) | Engine::Relation(_) => {
                 let name = request.engine.as_str();

@@ -3,7 +3,8 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bson::Bson;
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use bson::{Bson, Document};
 use dualrun_core::parameter::ParameterValue;
 use dualrun_engine::OutsideRequest;
 use dualrun_mapping::{
@@ -11,13 +12,13 @@ use dualrun_mapping::{
     settings::SourceSettings,
 };
 use dualrun_sources::{
-    InputTable, ReadReport, Server, SourceError,
+    InputTable, Misfit, ReadReport, Server, SourceError,
     mongo::{Fields, MongoSource, ReadOptions as MongoReadOptions, bind},
-    postgres::{Param, PostgresOptions, PostgresSource, ReadOptions},
+    postgres::{Param, PostgresSource, PostgresStream, ReadOptions, TableStream},
 };
-use futures::TryStreamExt;
+use futures::{Stream, TryStreamExt};
 
-use super::live::server;
+use super::live::{gentle, server};
 
 /// Runs a query on its server.
 pub(super) async fn postgres(
@@ -26,21 +27,42 @@ pub(super) async fn postgres(
     query: &ServerQuery,
     request: &OutsideRequest<'_>,
 ) -> Result<InputTable, SourceError> {
-    let given = |name: &String| request.parameters.get(name).cloned().map_or(Param::Null, Param::from);
-    let params: Vec<Param> = query.parameters.iter().map(given).collect();
+    let params = bound(query, request.parameters);
     let Some(Server::Postgres(options)) = server(source, root)? else { return Err(wrong_kind("PostgreSQL")) };
-    rows(options, &query.sql, &params).await
+    let server = PostgresSource::connect(options).await?;
+    server.answered(server.caught_up()).await?;
+    let gentle = gentle(source);
+    let form = ReadOptions::default();
+    if gentle.max_rows_per_second.is_some() {
+        let pace = gentle.pace();
+        let stream = server.answered(server.query_in_steps(None, &query.sql, &params, &pace, &form)).await?;
+        return collected(&server, stream.schema(), stream, TableStream::misfits).await;
+    }
+    let stream = server.answered(server.query(None, &query.sql, &params, &form)).await?;
+    collected(&server, stream.schema(), stream, PostgresStream::misfits).await
 }
 
-async fn rows(options: PostgresOptions, sql: &str, params: &[Param]) -> Result<InputTable, SourceError> {
-    let server = PostgresSource::connect(options).await?;
-    let mut stream = server.query(None, sql, params, &ReadOptions::default()).await?;
-    let schema = stream.schema();
-    let mut batches = Vec::new();
-    while let Some(batch) = stream.try_next().await? {
+/// What is bound to the parameters of a query.
+pub(crate) fn bound(query: &ServerQuery, parameters: &BTreeMap<String, ParameterValue>) -> Vec<Param> {
+    let given = |name: &String| parameters.get(name).cloned().map_or(Param::Null, Param::from);
+    query.parameters.iter().map(given).collect()
+}
+
+async fn collected<S>(
+    server: &PostgresSource,
+    schema: SchemaRef,
+    mut stream: S,
+    misfits: impl Fn(&S) -> Vec<Misfit>,
+) -> Result<InputTable, SourceError>
+where
+    S: Stream<Item = Result<RecordBatch, SourceError>> + Unpin,
+{
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    while let Some(batch) = server.answered(stream.try_next()).await? {
         batches.push(batch);
     }
-    let report = ReadReport { rows: stream.rows_read(), misfits: stream.misfits(), ..ReadReport::default() };
+    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let report = ReadReport { rows, misfits: misfits(&stream), ..ReadReport::default() };
     Ok(InputTable { schema, batches, report })
 }
 
@@ -55,22 +77,31 @@ pub(super) async fn mongodb(
     pipeline: &ServerPipeline,
     request: &OutsideRequest<'_>,
 ) -> Result<InputTable, SourceError> {
+    let stages = stages(pipeline, request.parameters)?;
+    let Some(Server::Mongo(options)) = server(source, root)? else { return Err(wrong_kind("MongoDB")) };
+    let server = MongoSource::connect(options).await?;
+    let spool_folder = Some(request.scratch.to_owned());
+    let read = MongoReadOptions { spool_folder, ..MongoReadOptions::gentle(&gentle(source)) };
+    let stream = server.aggregate(&pipeline.collection, stages, Fields::All, &pipeline.shape, &read).await?;
+    let (table, _) = stream.into_table().await?;
+    server.close().await;
+    Ok(table)
+}
+
+/// The stages of a pipeline with the values of its parameters.
+pub(crate) fn stages(
+    pipeline: &ServerPipeline,
+    parameters: &BTreeMap<String, ParameterValue>,
+) -> Result<Vec<Document>, SourceError> {
     let mut params = BTreeMap::new();
     for name in &pipeline.parameters {
-        let value = match request.parameters.get(name) {
+        let value = match parameters.get(name) {
             Some(value) => document_value(value)?,
             None => Bson::Null,
         };
         params.insert(name.clone(), value);
     }
-    let stages = bind(&pipeline.pipeline, &params)?;
-    let Some(Server::Mongo(options)) = server(source, root)? else { return Err(wrong_kind("MongoDB")) };
-    let server = MongoSource::connect(options).await?;
-    let read = MongoReadOptions { spool_folder: Some(request.scratch.to_owned()), ..Default::default() };
-    let stream = server.aggregate(&pipeline.collection, stages, Fields::All, &pipeline.shape, &read).await?;
-    let (table, _) = stream.into_table().await?;
-    server.close().await;
-    Ok(table)
+    bind(&pipeline.pipeline, &params)
 }
 
 /// A value as MongoDB has it. A day is its midnight in UTC: there is no type for days.

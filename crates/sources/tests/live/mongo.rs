@@ -2,6 +2,7 @@
 
 mod cursors;
 mod faults;
+mod lag;
 mod proxy;
 mod reading;
 mod support;
