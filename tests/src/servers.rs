@@ -50,6 +50,13 @@ fn login(url: &str) -> (&str, &str) {
         .unwrap_or_else(|| panic!("the URL of a test server has no login"))
 }
 
+/// Host and port of an URL.
+fn address(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
+    &rest[..rest.find(['/', '?']).unwrap_or(rest.len())]
+}
+
 impl Postgres {
     /// A new schema, where there is a server.
     ///
@@ -72,6 +79,39 @@ impl Postgres {
         }
     }
 
+    /// The first value of a query, as text; `$` stands for the schema.
+    ///
+    /// # Panics
+    /// The server refuses, or gives no value.
+    pub fn ask(&self, sql: &str) -> String {
+        let sql = sql.replace('$', &self.schema);
+        let url = format!("{}?sslmode=disable", self.url);
+        let answer = self.runtime.block_on(async {
+            let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+            let connection = tokio::spawn(connection);
+            let messages = client.simple_query(&sql).await;
+            drop(client);
+            let _ = connection.await;
+            messages
+        });
+        let messages = answer.unwrap_or_else(|error| panic!("{sql}: {error}: {:?}", error.as_db_error()));
+        let value = messages.into_iter().find_map(|message| match message {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        });
+        value.unwrap_or_else(|| panic!("{sql}: no value"))
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        address(&self.url).to_owned()
+    }
+
+    /// The URL through another port of this machine.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url(None).replacen(address(&self.url), &format!("127.0.0.1:{port}"), 1)
+    }
+
     fn attempt(&self, sql: &str) -> Result<(), tokio_postgres::Error> {
         let sql = sql.replace('$', &self.schema);
         let url = format!("{}?sslmode=disable", self.url);
@@ -82,6 +122,22 @@ impl Postgres {
             drop(client);
             let _ = connection.await;
             done
+        })
+    }
+
+    /// Runs statements in a transaction that is open until what comes back is dropped.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn hold(&self, sql: &str) -> tokio_postgres::Client {
+        let sql = format!("BEGIN; {}", sql.replace('$', &self.schema));
+        let url = format!("{}?sslmode=disable", self.url);
+        self.runtime.block_on(async {
+            let connected = tokio_postgres::connect(&url, NoTls).await;
+            let (client, connection) = connected.unwrap_or_else(|error| panic!("{error}"));
+            tokio::spawn(connection);
+            client.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+            client
         })
     }
 
@@ -136,6 +192,24 @@ impl Mongo {
             .unwrap_or_else(|error| panic!("MongoDB: {error}"));
     }
 
+    /// Puts many documents into a collection, in several inserts.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn insert_many(&self, collection: &str, documents: &[Document]) {
+        documents.chunks(5000).for_each(|some| self.insert(collection, some));
+    }
+
+    /// Host and port.
+    pub fn address(&self) -> String {
+        address(&self.url).to_owned()
+    }
+
+    /// The URL with the database, through another port of this machine.
+    pub fn url_at(&self, port: u16) -> String {
+        self.url(None).replacen(address(&self.url), &format!("127.0.0.1:{port}"), 1)
+    }
+
     /// Runs a command on the database.
     ///
     /// # Panics
@@ -145,6 +219,16 @@ impl Mongo {
         self.runtime
             .block_on(async { database.run_command(command).await })
             .unwrap_or_else(|error| panic!("MongoDB: {error}"))
+    }
+
+    /// Runs a command on `admin`.
+    ///
+    /// # Panics
+    /// The server refuses.
+    pub fn admin(&self, command: Document) {
+        let admin = self.client.database("admin");
+        let done = self.runtime.block_on(async { admin.run_command(command).await });
+        done.unwrap_or_else(|error| panic!("MongoDB: {error}"));
     }
 
     /// The URL with the database, with another login where one is given.

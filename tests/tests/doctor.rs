@@ -139,9 +139,14 @@ fn rights_indexes_and_tables_of_postgresql() {
             advice.starts_with("CREATE INDEX CONCURRENTLY ON") && advice.ends_with("(\"day\")"),
             "{advice}"
         );
-        for name in ["reachable", "version", "clock", "rights", "TLS", "replica"] {
+        for name in ["reachable", "version", "clock", "rights", "TLS", "replica", "limits"] {
             assert_eq!(check(&report, name)[0], "ok", "{name}");
         }
+        let [health, found, _] = check(&report, "free space");
+        assert!(health == "unknown" && found.starts_with("the database takes "), "{found}");
+        assert!(
+            check(&report, "limits")[1].contains("4 connections, 10min a query, of which 2s are aimed at")
+        );
 
         server.run(&format!("REVOKE INSERT ON $.meters FROM {role}; CREATE INDEX ON $.meters (day)"));
         let (ran, report) = doctor(&live);
@@ -206,6 +211,12 @@ fn rights_and_indexes_of_mongodb() {
     assert_eq!(check(&report, "collection")[0], "ok");
     let [health, _, advice] = check(&report, "index on");
     assert_eq!((health, advice), ("warning", "db.getCollection(\"meters\").createIndex({\"day\": 1})"));
+    let [health, found, _] = check(&report, "free space");
+    assert!(
+        health == "ok" || found == "the server does not tell what its disk has left",
+        "{health}: {found}"
+    );
+    assert!(check(&report, "limits")[1].ends_with("reads from: secondary preferred"), "{report:#}");
     // The user of the tests may write; a server that does not tell is not taken for one that forbids.
     let [health, found, advice] = check(&report, "rights");
     assert!(["warning", "unknown"].contains(&health), "{found}");
@@ -313,4 +324,71 @@ fn an_object_store_is_written_to_and_left_as_it_was() {
     let (ran, _) = doctor(&project);
     assert_eq!(ran.code, Some(3), "{}", ran.stdout);
     assert!(!ran.stdout.contains("wr0ng-secret") && !ran.stderr.contains("wr0ng-secret"));
+}
+
+/// A calculation on a server needs its rights, tables and collections too.
+#[test]
+fn calculations_on_servers_are_planned() {
+    let (Some(postgres), Some(mongo)) = (Postgres::open("doctor_sql"), Mongo::open("doctor_sql")) else {
+        return;
+    };
+    let role = format!("e2e_sql_{}", std::process::id());
+    postgres.run(&format!(
+        "CREATE TABLE $.meters (customer text, day date, country text, kwh float8); \
+         CREATE ROLE {role} LOGIN PASSWORD 'reader-secret'; GRANT USAGE ON SCHEMA $ TO {role}"
+    ));
+    mongo.insert("meters", &[doc! {"_id": 1, "customer": "acme-fr"}]);
+    let live = Project::template();
+    let sources = format!(
+        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\n\n[source.other]\nkind = \"mongodb\"\nurl = \"{}\"\n\n{LEGACY_SOURCE}",
+        postgres.url(Some((&role, "reader-secret"))),
+        mongo.url(None)
+    );
+    let sources = sources.replace(LEGACY_SOURCE, &LEGACY_SOURCE.replace("source.legacy", "source.dump"));
+    live.replace("dualrun.toml", LEGACY_SOURCE, &sources);
+    live.replace("energy/mapping.toml", "{ source = \"legacy\"", "{ source = \"dump\"");
+    live.replace(
+        "energy/mapping.toml",
+        "[legacy]\nengine = \"sql\"\nmodels = [\"legacy.sql\"]",
+        "[legacy]\nengine = \"postgres\"\nsource = \"legacy\"\nquery = \"legacy.pg.sql\"",
+    );
+    let query = "select customer as customer_id, day, country, sum(kwh) as kwh, 0.0 as co2e_kg from $.meters \
+                 where day >= $period_start group by 1, 2, 3";
+    live.write("energy/legacy.pg.sql", query.replace("$.", &format!("{}.", postgres.schema)));
+    let (refused, report) = doctor(&live);
+    let [health, found, _] = check(&report, "query energy/legacy.pg.sql");
+    assert_eq!((refused.code, health), (Some(3), "error"), "{found}");
+    assert!(found.contains("permission denied for table meters"), "{found}");
+    postgres.run(&format!("GRANT SELECT ON $.meters TO {role}"));
+    let (ran, report) = doctor(&live);
+    let found = check(&report, "query energy/legacy.pg.sql").map(str::to_owned);
+    live.replace("energy/legacy.pg.sql", "sum(kwh)", "sum(kilowatts)");
+    let (absent, of_absent) = doctor(&live);
+    postgres.run(&format!("DROP OWNED BY {role}; DROP ROLE {role}"));
+    assert_eq!(
+        (ran.code, found),
+        (Some(0), ["ok", "can be run; looks at: full scan of meters", ""].map(str::to_owned))
+    );
+    let used = report["examined"].as_array().unwrap().iter().find(|e| e["name"] == "source other").unwrap();
+    assert!(used.to_string().contains("no input and no calculation reads it"), "{used}");
+    let [health, found, _] = check(&of_absent, "query energy/legacy.pg.sql");
+    assert_eq!((absent.code, health), (Some(2), "error"), "{found}");
+
+    live.replace(
+        "energy/mapping.toml",
+        "engine = \"postgres\"\nsource = \"legacy\"\nquery = \"legacy.pg.sql\"",
+        "engine = \"mongodb\"\nsource = \"legacy\"\ncollection = \"meters\"\npipeline = \"legacy.pipeline.json\"",
+    );
+    live.replace("dualrun.toml", "[source.legacy]", "[source.unused]");
+    live.replace("dualrun.toml", "[source.other]", "[source.legacy]");
+    live.write(
+        "energy/legacy.pipeline.json",
+        r#"[{"$match": {"day": {"$gte": {"$param": "period_start"}}}}]"#,
+    );
+    let (_, report) = doctor(&live);
+    let [health, found, _] = check(&report, "pipeline energy/legacy.pipeline.json");
+    assert!(["ok", "unknown"].contains(&health), "{health}: {found}");
+    live.replace("energy/mapping.toml", "collection = \"meters\"", "collection = \"metres\"");
+    let (_, report) = doctor(&live);
+    assert_eq!(check(&report, "pipeline energy/legacy.pipeline.json")[0], "error");
 }

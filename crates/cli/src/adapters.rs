@@ -25,7 +25,10 @@ use self::outside::ProgramsAndServers;
 use crate::secrets;
 
 use self::live::Live;
-pub(crate) use self::live::server;
+pub(crate) use self::{
+    live::{gentle, server},
+    servers::{bound, stages},
+};
 
 /// Opens a checked project with the adapters that its settings name.
 pub(crate) fn open(

@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Check every mapping and methodology file
     Validate,
-    /// Show what would run, against what, and how often
+    /// Show what would run, against what, how often, and with what load on the servers
     Plan(PlanArgs),
     /// Look at every source, the state and the evidence: reachable, rights, room, what to do
     Doctor,
@@ -117,6 +117,9 @@ pub(crate) struct PlanArgs {
     /// The day whose results would be looked at; yesterday where not given
     #[arg(long, value_name = "DAY")]
     pub(crate) period: Option<Date>,
+    /// Ask no server: their load is then not known
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ pub(crate) mod diff;
 pub(crate) mod doctor;
 pub(crate) mod explain;
 pub(crate) mod init;
+mod limits;
 pub(crate) mod load;
 pub(crate) mod nightly;
 pub(crate) mod plan;

@@ -48,6 +48,8 @@ fn main() -> Code {
             signal = interrupted() => Err(signal),
         }
     });
+    // Nothing is read any more: queries and cursors that were given up are ended on their servers.
+    runtime.block_on(dualrun_sources::settled(FAREWELL));
     // Ends what still runs, and with it the processes of external jobs.
     runtime.shutdown_timeout(std::time::Duration::from_secs(5));
     let code = match ended {
@@ -61,6 +63,9 @@ fn main() -> Code {
     };
     Code::from(u8::from(code))
 }
+
+/// How long servers are given to end what was given up.
+const FAREWELL: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// Waits for the signals that end a process, and answers with the number of the one that came. Jobs that dualrun
 /// started are in groups of their own, which no terminal and no scheduler would end.
@@ -101,5 +106,9 @@ async fn run(cli: &Cli, output: &Output) -> Result<ExitCode, error::CliError> {
 fn logging() {
     use tracing_subscriber::{EnvFilter, fmt};
     let filter = EnvFilter::try_from_env("DUALRUN_LOG").unwrap_or_else(|_| EnvFilter::new("error"));
-    let _ = fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().try_init();
+    let _ = fmt()
+        .with_env_filter(filter)
+        .with_writer(|| secrets::Masked(std::io::stderr()))
+        .without_time()
+        .try_init();
 }

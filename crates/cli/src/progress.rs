@@ -73,6 +73,14 @@ impl Drop for RowBar {
 struct Bar(OnceLock<ProgressBar>);
 
 impl Progress for Bar {
+    fn note(&self, text: &str) {
+        let note = format!("note: {}", crate::secrets::masked(text));
+        match self.0.get() {
+            Some(bar) => bar.suspend(|| eprint_line(&note)),
+            None => eprint_line(&note),
+        }
+    }
+
     fn begin(&self, runs: u64) {
         let _ = self.0.set(bar(runs, false));
     }
@@ -122,6 +130,10 @@ struct Lines {
 }
 
 impl Progress for Lines {
+    fn note(&self, text: &str) {
+        eprint_line(&format!("note: {}", crate::secrets::masked(text)));
+    }
+
     fn load(&self, table: &str, rows: u64) {
         let millions = rows / LOAD_LINE;
         if self.told.swap(millions, Ordering::Relaxed) < millions {
@@ -132,4 +144,8 @@ impl Progress for Lines {
     fn done(&self, pipeline: &PipelineId, period: &str, outcome: &str) {
         let _ = writeln!(std::io::stderr().lock(), "{pipeline} {period}: {}", outcome.replace('_', " "));
     }
+}
+
+fn eprint_line(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

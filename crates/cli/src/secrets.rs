@@ -1,6 +1,9 @@
 //! Values of `${VAR}` are never printed: whatever a command writes for people, programs or files passes through here.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    io::Write,
+    sync::{Mutex, PoisonError},
+};
 
 static SECRETS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -34,6 +37,33 @@ pub(crate) fn masked(text: &str) -> String {
     text
 }
 
+/// A writer whose pieces come out without any of the values. A value that comes in two pieces is not seen: logs write
+/// whole lines.
+pub(crate) struct Masked<W>(pub(crate) W);
+
+impl<W: Write> Write for Masked<W> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.write_all(masked(&String::from_utf8_lossy(bytes)).as_bytes())?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.0.flush()
+    }
+}
+
+/// Remembers the password in the URL of a server, as it is written and as it is meant.
+pub(crate) fn keep_of_url(url: &str) {
+    let login = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')).map(|(login, _)| login);
+    let Some((_, password)) = login.and_then(|login| login.split_once(':')) else { return };
+    keep(password);
+    // A query reads percent-encoded values, in which a plus is a space.
+    let query = format!("p={}", password.replace('+', "%2B").replace('&', "%26"));
+    if let Some((_, decoded)) = url::form_urlencoded::parse(query.as_bytes()).next() {
+        keep(&decoded);
+    }
+}
+
 /// As JSON writes it.
 fn escaped(secret: &str) -> String {
     let quoted = serde_json::Value::from(secret).to_string();
@@ -43,6 +73,15 @@ fn escaped(secret: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passwords_of_urls_are_masked_as_they_are_written_and_meant() {
+        keep_of_url("postgres://reader:p%40ss+word%26@db.example/core?x=y");
+        let mut log = Masked(Vec::new());
+        log.write_all(b"login with p%40ss+word%26 or p@ss+word&").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(String::from_utf8_lossy(&log.0), "login with *** or ***");
+        keep_of_url("mongodb://h/core");
+    }
 
     #[test]
     fn values_of_the_environment_are_masked() {

@@ -19,6 +19,7 @@ pub mod night;
 pub mod parameter;
 pub mod period;
 pub mod phase;
+pub mod plan;
 pub mod result;
 pub mod review;
 pub mod run;

@@ -175,6 +175,38 @@ struct Shared {
     batches: Vec<RecordBatch>,
 }
 
+/// The parameters that every calculation of a period is given.
+fn builtin(
+    pipeline: &Pipeline,
+    period: Period,
+) -> Result<Vec<(&'static str, Option<ParameterValue>)>, EngineError> {
+    let zone = time_zone(&pipeline.result.period.time_zone)?;
+    let (start, end) = period.instants(&zone)?;
+    let last = period.end()?.yesterday().unwrap_or(period.start());
+    Ok(vec![
+        ("period_start", Some(ParameterValue::Timestamp(start))),
+        ("period_end", Some(ParameterValue::Timestamp(end))),
+        ("period_first_day", Some(ParameterValue::Date(period.start()))),
+        ("period_last_day", Some(ParameterValue::Date(last))),
+        // A model may ask for one customer; the nightly job asks for all.
+        ("customer", None),
+    ])
+}
+
+fn with_builtin(switches: &Switches, builtin: &[(&'static str, Option<ParameterValue>)]) -> Switches {
+    let mut parameters = switches.clone();
+    parameters.extend(builtin.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?))));
+    parameters
+}
+
+/// The parameters of a calculation outside of the query engine, under given switches.
+///
+/// # Errors
+/// A period without bounds.
+pub fn parameters(pipeline: &Pipeline, period: Period, switches: &Switches) -> Result<Switches, EngineError> {
+    Ok(with_builtin(switches, &builtin(pipeline, period)?))
+}
+
 impl Calculator {
     /// Prepares the calculation of a side.
     ///
@@ -187,17 +219,7 @@ impl Calculator {
         period: Period,
         tables: Tables,
     ) -> Result<Self, EngineError> {
-        let zone = time_zone(&pipeline.result.period.time_zone)?;
-        let (start, end) = period.instants(&zone)?;
-        let last = period.end()?.yesterday().unwrap_or(period.start());
-        let builtin = vec![
-            ("period_start", Some(ParameterValue::Timestamp(start))),
-            ("period_end", Some(ParameterValue::Timestamp(end))),
-            ("period_first_day", Some(ParameterValue::Date(period.start()))),
-            ("period_last_day", Some(ParameterValue::Date(last))),
-            // A model may ask for one customer; the nightly job asks for all.
-            ("customer", None),
-        ];
+        let builtin = builtin(pipeline, period)?;
         Ok(Self {
             runtime: runtime.clone(),
             calculation: Arc::new(pipeline.calculation(side).clone()),
@@ -235,10 +257,7 @@ impl Calculator {
         share: bool,
     ) -> Result<(SchemaRef, Vec<RecordBatch>), EngineError> {
         if !matches!(self.calculation.engine, Engine::Sql(_)) {
-            let mut parameters = switches.clone();
-            let given =
-                self.builtin.iter().filter_map(|(name, value)| Some(((*name).to_owned(), value.clone()?)));
-            parameters.extend(given);
+            let parameters = with_builtin(switches, &self.builtin);
             let engine = &self.calculation.engine;
             return self.outside.calculate(&self.runtime, engine, &self.tables, &parameters).await;
         }

@@ -287,6 +287,16 @@ impl EngineError {
         }
     }
 
+    /// What was being read of a server when it or the way to it broke off; none of other errors.
+    pub(crate) fn broke_off(&self) -> Option<&str> {
+        match self {
+            Self::Input { input, source, .. } if source.broke_off() => Some(input),
+            Self::Servers { pipeline, source } if source.broke_off() => Some(pipeline.as_str()),
+            Self::Outside { source, .. } if source.broke_off() => Some("the calculation"),
+            _ => None,
+        }
+    }
+
     /// Whether the same command may succeed later without any change.
     pub fn retryable(&self) -> bool {
         match self {

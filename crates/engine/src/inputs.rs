@@ -295,7 +295,10 @@ impl Printers {
 }
 
 /// What a side reads of an input for a period; `None` where it does not read it.
-pub(crate) fn request<'a>(
+///
+/// # Errors
+/// At the ends of the calendar.
+pub fn request<'a>(
     context: &'a Context,
     input: &'a InputDecl,
     side: Side,

@@ -30,6 +30,7 @@ pub mod reviews;
 pub mod run;
 pub mod stages;
 mod surroundings;
+mod task;
 mod unchanged;
 pub mod validate;
 mod window;

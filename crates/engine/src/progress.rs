@@ -38,6 +38,8 @@ pub trait Progress: Send + Sync {
     fn step(&self, _pipeline: &PipelineId, _period: &str, _step: Step) {}
     /// So many rows of a table have been read by a load.
     fn load(&self, _table: &str, _rows: u64) {}
+    /// Something that whoever waits should know: why it takes longer.
+    fn note(&self, _text: &str) {}
     /// A run is done, with a word for its outcome.
     fn done(&self, _pipeline: &PipelineId, _period: &str, _outcome: &str) {}
 }

@@ -17,6 +17,7 @@ use crate::{
     fence::{Fence, side_index},
     inputs::Tables,
     results::{self, SideResult},
+    task::Task,
 };
 
 /// Up to so many changes on a side are split every night: 2³ = 8 replays.
@@ -141,7 +142,7 @@ pub async fn calculate(
             evidence: evidence.clone(),
             folder: folder.to_owned(),
         };
-        tasks.push(tokio::spawn(job.run()));
+        tasks.push(Task::spawn(job.run()));
     }
     let mut results = Vec::new();
     let (mut files, mut calculations, mut notes) = (Vec::new(), Vec::new(), Vec::new());

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use dualrun_core::{
@@ -11,7 +12,7 @@ use dualrun_core::{
     run::RunReport,
 };
 use dualrun_mapping::plan::{Change, Pipeline};
-use dualrun_sources::CutOff;
+use dualrun_sources::{ANEW, CutOff};
 use dualrun_state::records::RunRecord;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
@@ -27,7 +28,9 @@ use crate::{
     inputs::{self, Look, Tables, cut_off, lend_columns, read_side},
     progress::{Progress, Step},
     record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
-    replays, results, reviews, surroundings, unchanged,
+    replays, results, reviews, surroundings,
+    task::Task,
+    unchanged,
 };
 
 pub use crate::record::write_assessment;
@@ -145,24 +148,52 @@ async fn attempt(
     {
         return Ok(answer);
     }
-    let cut = Arc::new(cut_off(context, pipeline, &Side::BOTH).await?);
-    let answer = attempt_on(context, pipeline, request, progress, &evidence, &changes, listed, &cut).await;
-    cut.release().await;
-    answer
+    let mut breaks = 0;
+    loop {
+        let done = async {
+            let cut = Arc::new(cut_off(context, pipeline, &Side::BOTH).await?);
+            let on = On { evidence: &evidence, listed: listed.as_deref(), cut: &cut, breaks };
+            let answer = attempt_on(context, pipeline, request, progress, &changes, &on).await;
+            cut.release().await;
+            answer
+        };
+        let error = match done.await {
+            Err(error) if breaks < ANEW => error,
+            done => return done,
+        };
+        // The state that was read is gone with its connection: another one is read from its beginning.
+        let Some(what) =
+            error.broke_off().filter(|_| breaks > 0 || !matches!(error, EngineError::Servers { .. }))
+        else {
+            return Err(error);
+        };
+        let pause = Duration::from_secs(1 << breaks);
+        breaks += 1;
+        progress.note(&format!("{}: {what} is read anew in {} s", error.chain(), pause.as_secs()));
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What an attempt stands on.
+struct On<'a> {
+    evidence: &'a Evidence,
+    listed: Option<&'a str>,
+    /// The servers in one state each.
+    cut: &'a Arc<CutOff>,
+    /// How often a reading broke off before.
+    breaks: u32,
 }
 
 /// An attempt on servers in one state each.
-#[expect(clippy::too_many_arguments, reason = "an attempt stands on all of it")]
 async fn attempt_on(
     context: &Arc<Context>,
     pipeline: &Pipeline,
     request: &RunRequest,
     progress: &dyn Progress,
-    evidence: &Evidence,
     changes: &[&Change],
-    listed: Option<String>,
-    cut: &Arc<CutOff>,
+    on: &On<'_>,
 ) -> Result<RunAnswer, EngineError> {
+    let On { evidence, listed, cut, breaks } = *on;
     let period = request.period.to_string();
     let [legacy, new] = read_both(context, pipeline, request.period, cut).await?;
     if Side::BOTH.iter().all(|side| pipeline.calculation(*side).engine.source().is_none()) {
@@ -218,7 +249,7 @@ async fn attempt_on(
     progress.step(&pipeline.id, &period, Step::Compare);
     let moved = surroundings::moved_this_month(context, pipeline, request.period).await?;
     let known = listed.map(|inputs| Known {
-        inputs,
+        inputs: inputs.to_owned(),
         content: unchanged::content(
             context,
             pipeline,
@@ -253,6 +284,10 @@ async fn attempt_on(
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
     report.notes.extend(misfit_notes([&legacy, &new]));
     report.notes.extend(consistency_notes([&legacy, &new]));
+    if breaks > 0 {
+        let times = if breaks == 1 { "once".to_owned() } else { format!("{breaks} times") };
+        report.notes.push(format!("servers were read anew after the reading broke off {times}"));
+    }
     write(evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
     // Only what stands under a manifest may be used again: a folder without one is swept.
     for calculation in &calculated.calculations {
@@ -328,7 +363,7 @@ async fn read_both(
 ) -> Result<[Tables; 2], EngineError> {
     let spawn = |side| {
         let (context, pipeline, cut) = (Arc::clone(context), pipeline.clone(), Arc::clone(cut));
-        tokio::spawn(async move { read_side(&context, &pipeline, side, period, &cut, Look::Fenced).await })
+        Task::spawn(async move { read_side(&context, &pipeline, side, period, &cut, Look::Fenced).await })
     };
     let (legacy, new) = (spawn(Side::Legacy), spawn(Side::New));
     let legacy = legacy.await.map_err(|_| EngineError::Cancelled)?;

@@ -94,6 +94,22 @@ pub struct SourceSettings {
     /// How long a query may take before the server gives it up, for example `"30s"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub query_time: Option<Span>,
+    /// How long a query of a server should take, for example `"2s"`: large readings come in queries that are made longer
+    /// or shorter to meet it; 2 seconds where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chunk_time: Option<Span>,
+    /// Reading pauses while a replica is further behind its primary; 30 seconds where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lag: Option<Span>,
+    /// How long a reading waits for a replica, at most; 5 minutes where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag_wait: Option<Span>,
+    /// How long a query of PostgreSQL waits for a lock; 5 seconds where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_time: Option<Span>,
+    /// How long a transaction of PostgreSQL may be idle before the server ends it; 5 minutes where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idle_time: Option<Span>,
     /// Which members of a replica set of MongoDB answer; `secondary_preferred` where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub read_preference: Option<ReadPreference>,

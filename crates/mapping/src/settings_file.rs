@@ -307,6 +307,11 @@ fn check_source(document: &mut Document<'_>, name: &str, source: &SourceSettings
         ("max_connections", source.max_connections.is_some()),
         ("max_rows_per_second", source.max_rows_per_second.is_some()),
         ("query_time", source.query_time.is_some()),
+        ("chunk_time", source.chunk_time.is_some()),
+        ("max_lag", source.max_lag.is_some()),
+        ("lag_wait", source.lag_wait.is_some()),
+        ("lock_time", source.lock_time.is_some()),
+        ("idle_time", source.idle_time.is_some()),
     ];
     for (key, _) in of_servers.into_iter().filter(|(_, given)| *given && !source.kind.is_server()) {
         let message = format!("`{key}` is of sources that are servers");
@@ -317,6 +322,20 @@ fn check_source(document: &mut Document<'_>, name: &str, source: &SourceSettings
         let hint = Some("take it out; name a replica of PostgreSQL in the URL".to_owned());
         let message = "`read_preference` is of MongoDB only";
         document.error("unused-key", &at.join("read_preference"), message, "no meaning here", hint);
+    }
+    let of_postgres = [("lock_time", source.lock_time.is_some()), ("idle_time", source.idle_time.is_some())];
+    for (key, _) in of_postgres.into_iter().filter(|(_, given)| *given && source.kind == SourceKind::Mongodb)
+    {
+        let message = format!("`{key}` is of PostgreSQL only");
+        let hint = Some("take it out: MongoDB has no such limit for a connection".to_owned());
+        document.error("unused-key", &at.join(key), message, "no meaning here", hint);
+    }
+    if let (Some(chunk), Some(query)) = (source.chunk_time, source.query_time)
+        && chunk.0 > query.0
+    {
+        let message = "a query should take longer than it may";
+        let hint = Some("make `chunk_time` shorter than `query_time`".to_owned());
+        document.error("invalid-range", &at.join("chunk_time"), message, "longer than `query_time`", hint);
     }
     if source.kind == SourceKind::Mongodb && source.tls == Some(Tls::VerifyCa) {
         let hint = Some("choose `verify_full`".to_owned());

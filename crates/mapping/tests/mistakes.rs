@@ -140,6 +140,9 @@ mistakes! {
         ["unused-key"];
     server_query_time: "dualrun.toml", "url = \"data/lake\"" => "url = \"data/lake\"\nquery_time = \"30 years\"",
         ["invalid-text"];
+    server_times: "dualrun.toml", "kind = \"bson_dump\"\nurl = \"data/mongo\"\ndatabase = \"core\"" =>
+        "kind = \"mongodb\"\nurl = \"mongodb://h/d\"\nquery_time = \"1s\"\nchunk_time = \"2s\"\nidle_time = \"1min\"",
+        ["invalid-range", "unused-key"];
     server_table: "dualrun.toml", "kind = \"parquet\"\nurl = \"data/lake\"" =>
         "kind = \"postgres\"\nurl = \"postgres://h/d\"\nread_preference = \"primary\"",
         ["unfit-place", "unfit-place", "unused-key"];

@@ -183,6 +183,11 @@ impl SourceError {
         })
     }
 
+    /// Whether a new reading, of a later state, may go where this one did not: the server or the way to it broke off.
+    pub fn broke_off(&self) -> bool {
+        matches!(self, Self::Postgres(error) if error.broke_off())
+    }
+
     /// Whether the same call may succeed later with nothing else changed.
     pub fn retryable(&self) -> bool {
         match self {

@@ -3,7 +3,64 @@
 //! [`Pace`] sizes the next chunk so that one query takes about a set time, and says how long to pause so that a
 //! ceiling on rows per second holds. It does no I/O and reads no clock: the reader tells it what a chunk took.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
+
+/// How a server is spared, as its settings say; what is not given is as its kind has it.
+#[derive(Debug, Clone, Default)]
+pub struct Gentle {
+    /// Rows per second at most.
+    pub max_rows_per_second: Option<u64>,
+    /// The time limit of a query on the server. Of MongoDB; that of PostgreSQL belongs to its connections.
+    pub query_time: Option<Duration>,
+    /// How long a query should take: queries are made longer or shorter to meet it.
+    pub chunk_time: Option<Duration>,
+    /// Reading pauses while a replica is further behind. Of MongoDB; PostgreSQL has it with its connections.
+    pub max_lag: Option<Duration>,
+    /// How long it pauses at most.
+    pub lag_wait: Option<Duration>,
+    /// Who is told why a reading waits or begins anew.
+    pub say: Say,
+}
+
+impl Gentle {
+    /// How large the chunks of a reader are.
+    #[must_use]
+    pub fn pace(&self) -> PaceOptions {
+        let base = PaceOptions::default();
+        PaceOptions {
+            target: self.chunk_time.unwrap_or(base.target),
+            max_rows_per_second: self.max_rows_per_second,
+            ..base
+        }
+    }
+}
+
+/// Who is told why a reading waits; nobody by default.
+#[derive(Clone)]
+pub struct Say(Arc<dyn Fn(&str) + Send + Sync>);
+
+impl Say {
+    /// Tells it to a function.
+    pub fn to(listener: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
+
+    pub(crate) fn say(&self, text: &str) {
+        (self.0)(text);
+    }
+}
+
+impl Default for Say {
+    fn default() -> Self {
+        Self::to(|_| {})
+    }
+}
+
+impl fmt::Debug for Say {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Say")
+    }
+}
 
 /// What a reader aims at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +96,24 @@ impl PaceOptions {
     pub fn shared_by(&self, readers: usize) -> Self {
         let readers = u64::try_from(readers).unwrap_or(u64::MAX).max(1);
         Self { max_rows_per_second: self.max_rows_per_second.map(|r| (r / readers).max(1)), ..self.clone() }
+    }
+
+    /// In how many chunks so many rows come from a server that is never slow; more from one that is.
+    pub fn queries(&self, rows: u64) -> u64 {
+        let mut pace = Pace::new(self.clone());
+        let (mut left, mut queries) = (rows, 0);
+        loop {
+            let chunk = pace.next_chunk();
+            queries += 1;
+            if left < chunk {
+                return queries;
+            }
+            left -= chunk;
+            pace.done(chunk, Duration::ZERO);
+            if pace.next_chunk() == chunk {
+                return queries + left / chunk + 1;
+            }
+        }
     }
 }
 
@@ -157,6 +232,15 @@ mod tests {
         assert_eq!(pace.next_chunk(), 500, "no burst above the ceiling");
         assert_eq!(pace.done(500, Duration::from_millis(200)), Duration::from_millis(800));
         assert_eq!(pace.done(500, Duration::from_secs(3)), Duration::ZERO);
+    }
+
+    #[test]
+    fn chunks_are_counted_beforehand() {
+        // 1000, 2000, 4000, and what is left.
+        assert_eq!(options().queries(8000), 4);
+        assert_eq!(options().queries(0), 1);
+        let capped = PaceOptions { max_rows_per_second: Some(500), ..options() };
+        assert_eq!((capped.queries(2000), capped.queries(2001), capped.queries(499)), (5, 5, 1));
     }
 
     #[test]

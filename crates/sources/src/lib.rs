@@ -35,6 +35,7 @@ mod misfit;
 pub mod mongo;
 mod number;
 mod one_schema;
+mod open;
 mod parquet_file;
 pub mod postgres;
 #[cfg(feature = "datafusion")]
@@ -54,16 +55,17 @@ mod value;
 pub use beside::exact_beside;
 pub use error::{SourceError, TableKind};
 pub use format::{Format, detect};
-pub use gentle::{Pace, PaceOptions};
+pub use gentle::{Gentle, Pace, PaceOptions, Say};
 pub use identity::identity;
 pub use kept::{KeptRows, KeptWriter, sweep_kept};
 pub use live::{
-    CutOff, DaysOf, LiveRequest, LiveStream, LiveTable, RowStream, Server, ServerSession, Servers, Since,
-    Wanted, is_live, read_live, read_live_relation, stream_live,
+    ANEW, CutOff, DaysOf, Estimator, LiveRequest, LiveStream, LiveTable, RowStream, Server, ServerSession,
+    Servers, Since, Wanted, is_live, read_live, read_live_relation, stream_live,
 };
 pub use location::{Location, open_location, without_credentials};
 pub use misfit::Misfit;
 pub use one_schema::{fit, one_schema};
+pub use open::settled;
 pub use read::{Request, read};
 pub use relation::{read_relation, relation_format};
 pub use scan::{Fetched, Group, ParquetScan, ScanReader, open_scan, open_scan_file};

@@ -11,7 +11,7 @@ use futures::{FutureExt, future::BoxFuture};
 use jiff::civil::Date;
 
 use crate::{
-    InputTable, SourceError,
+    Gentle, InputTable, SourceError,
     mongo::{MongoFault, MongoOptions},
     postgres::{Fault, PostgresOptions},
     without_credentials,
@@ -19,6 +19,7 @@ use crate::{
 
 mod changes;
 mod cut_off;
+mod estimate;
 mod part;
 mod session;
 mod stream;
@@ -26,6 +27,7 @@ mod window;
 
 pub use changes::{RowStream, Since, stream_live};
 pub use cut_off::{CutOff, Servers, Wanted};
+pub use estimate::Estimator;
 pub(crate) use part::Part;
 #[cfg(feature = "datafusion")]
 pub(crate) use part::ShapedColumns;
@@ -36,6 +38,12 @@ pub use stream::LiveStream;
 
 /// Connections to a PostgreSQL server that fetch rows at the same time.
 const PARALLEL: usize = 2;
+
+/// A window of time with more rows is read in steps of a cursor, fewer rows by one query.
+const MANY: u64 = 100_000;
+
+/// How often a reading begins anew after the server or the way to it broke off.
+pub const ANEW: u32 = 4;
 
 /// A server, and how it is reached.
 #[derive(Debug, Clone)]
@@ -82,10 +90,8 @@ pub struct LiveRequest {
     pub since: Option<Since>,
     /// Whether fields of documents that are null everywhere stay without a type.
     pub untyped_nulls: bool,
-    /// Rows per second at most.
-    pub max_rows_per_second: Option<u64>,
-    /// The time limit of a query of MongoDB; that of PostgreSQL stands in its options.
-    pub query_time: Option<Duration>,
+    /// How the server is spared.
+    pub gentle: Gentle,
     /// Where documents wait until their types are known.
     pub spool: PathBuf,
 }
@@ -133,8 +139,7 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
         days: None,
         since: None,
         untyped_nulls: true,
-        max_rows_per_second: None,
-        query_time: None,
+        gentle: Gentle::default(),
         spool: spool.to_owned(),
     };
     let live = read_live(server, request).await.map_err(named_wrongly)?;
@@ -151,11 +156,24 @@ pub async fn read_live_relation(text: &str, spool: &Path) -> Result<LiveTable, S
 /// What the server or the way to it does.
 pub fn read_live(server: Server, request: LiveRequest) -> BoxFuture<'static, Result<LiveTable, SourceError>> {
     async move {
-        let session = ServerSession::open(server).await?;
-        let read = async { session.stream(&request).await?.into_table().await }.await;
-        let warnings = session.warnings().to_vec();
-        session.close().await;
-        Ok(LiveTable { table: read?, warnings })
+        let mut breaks = 0;
+        loop {
+            let session = ServerSession::open(server.clone()).await?;
+            let read = async { session.stream(&request).await?.into_table().await }.await;
+            let warnings = session.warnings().to_vec();
+            session.close().await;
+            match read {
+                // The state that was read is gone with its connection: another one is read from its beginning.
+                Err(error) if error.broke_off() && breaks < ANEW => {
+                    let pause = Duration::from_secs(1 << breaks);
+                    breaks += 1;
+                    let name = &request.name;
+                    request.gentle.say.say(&format!("{error}: {name} is read anew in {} s", pause.as_secs()));
+                    tokio::time::sleep(pause).await;
+                }
+                done => return Ok(LiveTable { table: done?, warnings }),
+            }
+        }
     }
     .boxed()
 }
@@ -218,6 +236,12 @@ mod tests {
         for other in ["data/x.parquet", "s3://bucket/x.parquet", "postgres.csv", "file:///x#y.csv"] {
             assert!(!is_live(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_differs_is_told() {
+        assert_eq!((skewed(1500), skewed(-1999)), (String::new(), String::new()));
+        assert_eq!(skewed(-65_000), " by the clock of the server, which is 65 s behind the one here");
     }
 
     #[test]

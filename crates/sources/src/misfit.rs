@@ -20,6 +20,16 @@ pub struct Misfit {
     pub first_offset: u64,
 }
 
+/// Adds the misfits of a part of a reading to those of other parts.
+pub(crate) fn add(all: &mut Vec<Misfit>, more: Vec<Misfit>) {
+    for misfit in more {
+        match all.iter_mut().find(|m| m.field == misfit.field && m.found == misfit.found) {
+            Some(known) => known.count += misfit.count,
+            None => all.push(misfit),
+        }
+    }
+}
+
 /// How many there are of a kind, and where the first stands.
 #[derive(Debug)]
 struct First {

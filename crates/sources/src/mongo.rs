@@ -32,6 +32,7 @@ mod batches;
 mod client;
 mod consistency;
 mod decode;
+mod estimate;
 mod fault;
 mod fetch;
 mod keyset;

@@ -31,10 +31,13 @@
 mod chunks;
 #[cfg(feature = "datafusion")]
 mod columns;
+mod cursor;
 mod decode;
 mod error;
+mod estimate;
 mod fault;
 mod frame;
+mod lag;
 mod numeric;
 mod options;
 mod pages;
@@ -47,7 +50,7 @@ mod table;
 mod tls;
 mod types;
 
-use std::sync::Arc;
+use std::{future::Future, sync::Arc, time::Duration};
 
 use arrow::datatypes::SchemaRef;
 use tokio_postgres::{Statement, error::SqlState, types::Type};
@@ -59,11 +62,12 @@ use self::{
     stream::Rows,
     types::Plan,
 };
-use crate::SourceError;
+use crate::{PaceOptions, SourceError};
 
 pub use self::{
     chunks::TableStream,
     error::{Fault, PostgresError},
+    lag::Lag,
     options::{NumericForm, PostgresOptions, ReadOptions, TlsMode},
     param::Param,
     probe::{PostgresProbe, TableProbe},
@@ -76,6 +80,9 @@ pub(crate) use self::{
     columns::{ColumnType, ColumnTypes},
     table::quoted,
 };
+
+/// What a server may take longer to answer than the time limit of its queries.
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A PostgreSQL server that is read. Copies share their connections.
 #[derive(Clone)]
@@ -147,6 +154,41 @@ impl PostgresSource {
     ) -> Result<PostgresStream, SourceError> {
         let lease = self.lease(snapshot.map(Snapshot::id)).await?;
         open(lease, sql, params, snapshot.is_some(), options).await
+    }
+
+    /// Runs a query as [`Self::query`] does, in steps of a cursor, each as long as the pace asks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::query`].
+    pub async fn query_in_steps(
+        &self,
+        snapshot: Option<&Snapshot>,
+        sql: &str,
+        params: &[Param],
+        pace: &PaceOptions,
+        options: &ReadOptions,
+    ) -> Result<TableStream, SourceError> {
+        cursor::read(self, snapshot, sql, params, pace, options).await
+    }
+
+    /// Waits for an answer no longer than the server may take for it: a server that is silent would hold a run for ever.
+    ///
+    /// # Errors
+    ///
+    /// As the action; [`SourceError::Postgres`] with the fault `TimeLimit` where there is no answer.
+    pub async fn answered<T>(
+        &self,
+        action: impl Future<Output = Result<T, SourceError>>,
+    ) -> Result<T, SourceError> {
+        let waits = self.options.max_lag.map_or(Duration::ZERO, |_| self.options.lag_wait);
+        let limit = self.options.statement_timeout + GRACE + waits;
+        tokio::time::timeout(limit, action).await.unwrap_or_else(|_| {
+            let what = format!("no answer within {} s", limit.as_secs());
+            Err(PostgresError::new(self.server(), Fault::TimeLimit, what)
+                .with_hint("is the server stuck, or the network? a retry may help")
+                .into())
+        })
     }
 
     /// The columns that [`Self::query`] would give, without running it.

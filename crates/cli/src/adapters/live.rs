@@ -9,12 +9,12 @@ use std::{
 
 use dualrun_engine::{InputRequest, TableProvider};
 use dualrun_mapping::{
-    server::{ReadPreference, Tls},
+    server::{ReadPreference, Span, Tls},
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    CutOff, InputTable, LiveRequest, LiveStream, RowStream, Server, ServerSession, Servers, Since,
-    SourceError, Wanted,
+    CutOff, Gentle, InputTable, LiveRequest, LiveStream, RowStream, Say, Server, ServerSession, Servers,
+    Since, SourceError, Wanted,
     mongo::{MongoOptions, ReadFrom},
     postgres::{PostgresOptions, TlsMode},
     provider::ServerTable,
@@ -115,8 +115,7 @@ impl Live {
             days: request.days.clone(),
             since: None,
             untyped_nulls: false,
-            max_rows_per_second: source.max_rows_per_second,
-            query_time: source.query_time.map(|span| span.0),
+            gentle: gentle(source),
             spool: self.spool.clone(),
         };
         Ok((server, asked))
@@ -131,13 +130,32 @@ impl Live {
     }
 }
 
+/// How a server is spared, as `dualrun.toml` says. Why a reading waits is told on standard error.
+pub(crate) fn gentle(source: &SourceSettings) -> Gentle {
+    let time = |span: &Option<Span>| span.map(|span| span.0);
+    Gentle {
+        max_rows_per_second: source.max_rows_per_second,
+        query_time: time(&source.query_time),
+        chunk_time: time(&source.chunk_time),
+        max_lag: time(&source.max_lag),
+        lag_wait: time(&source.lag_wait),
+        say: Say::to(|text| {
+            let _ = writeln!(std::io::stderr().lock(), "note: {}", secrets::masked(text));
+        }),
+    }
+}
+
 /// How a server is reached and spared; none for sources that are files. Paths are relative to `root`.
 pub(crate) fn server(source: &SourceSettings, root: &Path) -> Result<Option<Server>, SourceError> {
     let ca_file = source.ca_file.as_ref().map(|file| root.join(file));
+    secrets::keep_of_url(&source.url);
     Ok(Some(match source.kind {
         SourceKind::Postgres => {
             let mut options = PostgresOptions::new(&source.url);
             options.password_file = source.password_file.as_ref().map(|file| root.join(file));
+            // Where it cannot be read, connecting says so.
+            let password = options.password_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+            password.iter().for_each(|text| secrets::keep(text.trim_end_matches(['\r', '\n'])));
             options.tls = source.tls.map(|tls| match tls {
                 Tls::Disable => TlsMode::Disable,
                 Tls::Require => TlsMode::Require,
@@ -148,9 +166,19 @@ pub(crate) fn server(source: &SourceSettings, root: &Path) -> Result<Option<Serv
             if let Some(span) = source.query_time {
                 options.statement_timeout = span.0;
             }
+            if let Some(span) = source.lock_time {
+                options.lock_timeout = span.0;
+            }
+            if let Some(span) = source.idle_time {
+                options.idle_timeout = span.0;
+            }
             if let Some(connections) = source.max_connections {
                 options.max_connections = usize::from(connections);
             }
+            let gentle = gentle(source);
+            options.max_lag = gentle.max_lag.or(options.max_lag);
+            options.lag_wait = gentle.lag_wait.unwrap_or(options.lag_wait);
+            options.say = gentle.say;
             Server::Postgres(options)
         }
         SourceKind::Mongodb => {

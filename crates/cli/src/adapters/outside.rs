@@ -51,10 +51,12 @@ impl OutsideCalculator for ProgramsAndServers {
         let command = match request.engine {
             Engine::Command(command) => command,
             Engine::Postgres(query) => {
-                return servers::postgres(self.source(&query.source)?, &self.root, query, request).await;
+                let source = self.source(&query.source)?;
+                return servers::postgres(source, &self.root, query, request).await;
             }
             Engine::Mongodb(pipeline) => {
-                return servers::mongodb(self.source(&pipeline.source)?, &self.root, pipeline, request).await;
+                let source = self.source(&pipeline.source)?;
+                return servers::mongodb(source, &self.root, pipeline, request).await;
             }
             Engine::Sql(_) | Engine::Relation(_) => {
                 let name = request.engine.as_str();

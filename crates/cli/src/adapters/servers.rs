@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use bson::Bson;
+use bson::{Bson, Document};
 use dualrun_core::parameter::ParameterValue;
 use dualrun_engine::OutsideRequest;
 use dualrun_mapping::{
@@ -16,7 +16,7 @@ use dualrun_sources::{
     postgres::Param,
 };
 
-use super::live::server;
+use super::live::{gentle, server};
 
 /// Runs a query on its server.
 pub(super) async fn postgres(
@@ -25,15 +25,21 @@ pub(super) async fn postgres(
     query: &ServerQuery,
     request: &OutsideRequest<'_>,
 ) -> Result<InputTable, SourceError> {
-    let given = |name: &String| request.parameters.get(name).cloned().map_or(Param::Null, Param::from);
-    let params: Vec<Param> = query.parameters.iter().map(given).collect();
+    let params = bound(query, request.parameters);
     let Some(server @ Server::Postgres(_)) = server(source, root)? else {
         return Err(wrong_kind("PostgreSQL"));
     };
+    let gentle = gentle(source);
     match request.cut.session(&server) {
-        Some(session) => session.query(&query.sql, &params).await,
-        None => ServerSession::open(server).await?.query(&query.sql, &params).await,
+        Some(session) => session.query(&query.sql, &params, &gentle).await,
+        None => ServerSession::open(server).await?.query(&query.sql, &params, &gentle).await,
     }
+}
+
+/// What is bound to the parameters of a query.
+pub(crate) fn bound(query: &ServerQuery, parameters: &BTreeMap<String, ParameterValue>) -> Vec<Param> {
+    let given = |name: &String| parameters.get(name).cloned().map_or(Param::Null, Param::from);
+    query.parameters.iter().map(given).collect()
 }
 
 fn wrong_kind(server: &str) -> SourceError {
@@ -47,17 +53,10 @@ pub(super) async fn mongodb(
     pipeline: &ServerPipeline,
     request: &OutsideRequest<'_>,
 ) -> Result<InputTable, SourceError> {
-    let mut params = BTreeMap::new();
-    for name in &pipeline.parameters {
-        let value = match request.parameters.get(name) {
-            Some(value) => document_value(value)?,
-            None => Bson::Null,
-        };
-        params.insert(name.clone(), value);
-    }
-    let stages = bind(&pipeline.pipeline, &params)?;
+    let stages = stages(pipeline, request.parameters)?;
     let Some(server @ Server::Mongo(_)) = server(source, root)? else { return Err(wrong_kind("MongoDB")) };
-    let read = ReadOptions { spool_folder: Some(request.scratch.to_owned()), ..ReadOptions::default() };
+    let spool_folder = Some(request.scratch.to_owned());
+    let read = ReadOptions { spool_folder, ..ReadOptions::gentle(&gentle(source)) };
     if let Some(session) = request.cut.session(&server) {
         return session.aggregate(&pipeline.collection, stages, &pipeline.shape, read).await;
     }
@@ -65,6 +64,22 @@ pub(super) async fn mongodb(
     let table = session.aggregate(&pipeline.collection, stages, &pipeline.shape, read).await;
     session.close().await;
     table
+}
+
+/// The stages of a pipeline with the values of its parameters.
+pub(crate) fn stages(
+    pipeline: &ServerPipeline,
+    parameters: &BTreeMap<String, ParameterValue>,
+) -> Result<Vec<Document>, SourceError> {
+    let mut params = BTreeMap::new();
+    for name in &pipeline.parameters {
+        let value = match parameters.get(name) {
+            Some(value) => document_value(value)?,
+            None => Bson::Null,
+        };
+        params.insert(name.clone(), value);
+    }
+    bind(&pipeline.pipeline, &params)
 }
 
 /// A value as MongoDB has it. A day is its midnight in UTC: there is no type for days.

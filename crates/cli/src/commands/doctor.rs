@@ -1,20 +1,22 @@
 //! `dualrun doctor`: is everything there that a night needs, and not more than it needs?
 
 use dualrun_core::{
-    ExitCode,
+    ExitCode, Period,
     doctor::{Check, DoctorReport, Examined},
     input::{Role, Side},
 };
+use dualrun_engine::calculate::{self, Switches};
 use dualrun_mapping::{
-    plan::Project,
+    plan::{Engine, Project},
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_report::text;
-use dualrun_sources::{Server, without_credentials};
+use dualrun_sources::{Server, mongo::ReadOptions, without_credentials};
 
 use crate::{
     adapters,
     args::Global,
+    commands::{limits::limits, yesterday},
     error::CliError,
     output::{Output, pasteable},
     project,
@@ -34,18 +36,25 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, Cl
     let mut examined = Vec::new();
     for (name, source) in &project.settings.source {
         let reads = reads_of(&project, name);
-        let (place, mut checks) = match adapters::server(source, root) {
+        let asked = asked_of(&project, name);
+        let server = adapters::server(source, root);
+        let limits = server.as_ref().ok().and_then(Option::as_ref).map(|server| limits(source, server));
+        let (place, mut checks) = match server {
             Ok(None) => files::source(source, &reads, root).await,
-            Ok(Some(Server::Postgres(options))) => postgres::examine(options, &reads).await,
-            Ok(Some(Server::Mongo(options))) => mongo::examine(options, &reads).await,
+            Ok(Some(Server::Postgres(options))) => postgres::examine(options, &reads, &asked).await,
+            Ok(Some(Server::Mongo(options))) => {
+                let max_lag = ReadOptions::gentle(&adapters::gentle(source)).max_lag;
+                mongo::examine(options, max_lag, &reads, &asked).await
+            }
             Err(error) => {
                 let found = Check::error("settings", error.to_string(), error.hint(), error.exit_code());
                 (without_credentials(&source.url), vec![found])
             }
         };
-        if reads.is_empty() {
+        checks.extend(limits.map(|limits| Check::ok("limits", limits.to_string())));
+        if reads.is_empty() && asked.is_empty() {
             let advice = "take it out of dualrun.toml, or declare an input that reads it";
-            checks.push(Check::warning("used", "no input reads it", advice));
+            checks.push(Check::warning("used", "no input and no calculation reads it", advice));
         }
         examined.push(Examined { name: format!("source {name}"), kind: kind(source).into(), place, checks });
     }
@@ -73,6 +82,26 @@ pub(crate) struct Read {
     activity: bool,
     /// Whether the legacy side reads it.
     legacy: bool,
+}
+
+/// A calculation that a source makes, or holds the results of, and what it is given for the last period.
+pub(crate) struct Asked<'a> {
+    engine: &'a Engine,
+    parameters: Switches,
+}
+
+fn asked_of<'a>(project: &'a Project, source: &str) -> Vec<Asked<'a>> {
+    let both = project.pipelines.iter().flat_map(|pipeline| Side::BOTH.map(|side| (pipeline, side)));
+    both.filter_map(|(pipeline, side)| {
+        let engine = &pipeline.calculation(side).engine;
+        engine.source().filter(|name| *name == source)?;
+        let period = Period::containing(yesterday(), pipeline.result.period.unit);
+        let switches = pipeline.switch_values(&project.changes_of(&pipeline.id), &|_| true, side);
+        // A period of today has bounds.
+        let parameters = calculate::parameters(pipeline, period, &switches).unwrap_or(switches);
+        Some(Asked { engine, parameters })
+    })
+    .collect()
 }
 
 fn reads_of(project: &Project, source: &str) -> Vec<Read> {

@@ -1,11 +1,16 @@
-//! `dualrun plan`
+//! `dualrun plan`: what would run, and with what load on the servers.
 
-use std::fmt::Write;
+use std::sync::Arc;
 
-use dualrun_core::{ExitCode, PeriodUnit, input::Side};
-use dualrun_engine::{NightRequest, Place, inputs, night};
-use dualrun_sources::without_credentials;
-use serde_json::json;
+use dualrun_core::{
+    ExitCode, Period, PeriodUnit,
+    input::Side,
+    plan::{PlanReport, PlannedAsk, PlannedRead, PlannedRun},
+};
+use dualrun_engine::{Context, NightRequest, Place, inputs, night};
+use dualrun_mapping::plan::{Engine, Pipeline};
+use dualrun_report::text;
+use dualrun_sources::{CutOff, without_credentials};
 
 use crate::{
     args::{Global, PlanArgs},
@@ -15,69 +20,96 @@ use crate::{
     project,
 };
 
+mod load;
+
+use load::Loads;
+
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<ExitCode, CliError> {
     let context = project::look(global)?;
     let request =
         NightRequest { day: args.period.unwrap_or_else(yesterday), as_of: today(), pipelines: Vec::new() };
     let due = night::due(&context, &request).await?;
-    let mut planned = Vec::new();
+    let mut loads = Loads::new(&context, &global.project, args.offline);
+    let mut runs = Vec::new();
     for (id, period, enforced) in &due {
         let Some(pipeline) = context.project.pipeline(id) else { continue };
-        let changes = context.project.changes_of(id);
-        let in_force = changes.iter().filter(|c| c.in_force(period.start())).count();
-        let mut reads = Vec::new();
-        for input in &pipeline.inputs {
-            for side in Side::BOTH {
-                let Some(place) = input.on(side) else { continue };
-                let Some(source) = context.project.settings.source.get(&place.source) else { continue };
-                let days = inputs::days_around(*period, input.margin.0)?;
-                let places = inputs::expand(&source.url, place.place(), &days);
-                let separator = if source.kind.is_server() { '#' } else { '/' };
-                let named = |p: &Place| format!("{}{separator}{}", without_credentials(&p.url), p.path);
-                reads.push(json!({
-                    "input": input.name, "side": side, "source": place.source,
-                    "places": places.iter().map(named).collect::<Vec<_>>(),
-                }));
-            }
-        }
-        planned.push(json!({
-            "pipeline": id, "period": period, "enforced": enforced,
-            "often": match pipeline.result.period.unit { PeriodUnit::Day => "every night", PeriodUnit::Month => "every night, the last closed month" },
-            "looks_back": pipeline.result.period.recompute,
-            "changes_in_force": in_force,
-            // One calculation a side, and with k changes in force 2^k of the new side for k up to 3.
-            "calculations": 1 + if in_force <= 3 { 1_usize << in_force } else { 3 },
-            "reads": reads,
-        }));
+        runs.push(planned(&context, pipeline, *period, *enforced, &mut loads).await?);
     }
-    let answer = json!({ "schema": "dualrun.plan/1", "period": request.day, "runs": planned });
-    output.text_or_json(&answer, |_| {
-        let mut text = format!("results of {}: {} runs\n", request.day, planned.len());
-        for run in &planned {
-            let _ = writeln!(
-                text,
-                "\n{} {}: {}, {} calculations, {} changes in force{}",
-                word(&run["pipeline"]),
-                word(&run["period"]),
-                word(&run["often"]),
-                run["calculations"],
-                run["changes_in_force"],
-                if run["enforced"] == true { "" } else { ", does not count for the exit code" }
-            );
-            for read in run["reads"].as_array().into_iter().flatten() {
-                let places = read["places"].as_array().map_or(&[] as &[_], Vec::as_slice);
-                let more =
-                    if places.len() > 1 { format!(" and {} more", places.len() - 1) } else { String::new() };
-                let first = places.first().map(word).unwrap_or_default();
-                let _ =
-                    writeln!(text, "  {:<6} {:<20} {first}{more}", word(&read["side"]), word(&read["input"]));
-            }
-        }
-        text
-    })?;
+    let report = PlanReport {
+        schema: "dualrun.plan/1".to_owned(),
+        period: request.day.to_string(),
+        runs,
+        servers: loads.close().await,
+    };
+    output.text_or_json(&report, |style| text::plan(&report, style))?;
     Ok(if due.is_empty() { ExitCode::Nothing } else { ExitCode::Agree })
 }
 
-fn word(value: &serde_json::Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+async fn planned(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    period: Period,
+    enforced: bool,
+    loads: &mut Loads<'_>,
+) -> Result<PlannedRun, CliError> {
+    let changes = context.project.changes_of(&pipeline.id);
+    let in_force: Vec<_> = changes.iter().filter(|c| c.in_force(period.start())).collect();
+    let (cut, mut reads) = (CutOff::default(), Vec::new());
+    for input in &pipeline.inputs {
+        for side in Side::BOTH {
+            let Some(request) = inputs::request(context, input, side, period, &cut)? else { continue };
+            let source = input.on(side).map(|place| place.source.clone()).unwrap_or_default();
+            let separator = if request.source.kind.is_server() { '#' } else { '/' };
+            let named = |p: &Place| format!("{}{separator}{}", without_credentials(&p.url), p.path);
+            let places = request.places.iter().map(named).collect();
+            let load = loads.of_input(&source, &request).await;
+            reads.push(PlannedRead { input: input.name.clone(), side, source, places, load });
+        }
+    }
+    let (mut asks, mut notes) = (Vec::new(), Vec::new());
+    for side in Side::BOTH {
+        let calculation = pipeline.calculation(side);
+        notes.extend(calculation.note.clone());
+        let Some(source) = calculation.engine.source() else { continue };
+        if !context.project.settings.source.get(source).is_some_and(|source| source.kind.is_server()) {
+            continue;
+        }
+        let of_side = in_force.iter().filter(|change| change.side_in(&pipeline.id) == Some(side)).count();
+        let load = loads.of_calculation(pipeline, side, period).await?;
+        loads.again(source, &load, replays(of_side) as u64);
+        asks.push(PlannedAsk {
+            side,
+            engine: calculation.engine.as_str().to_owned(),
+            source: source.to_owned(),
+            place: match &calculation.engine {
+                Engine::Postgres(query) => query.file.display().to_string(),
+                Engine::Mongodb(pipeline) => pipeline.file.display().to_string(),
+                Engine::Relation(relation) => relation.place.place().to_owned(),
+                Engine::Sql(_) | Engine::Command(_) => String::new(),
+            },
+            times: replays(of_side),
+            load,
+        });
+    }
+    Ok(PlannedRun {
+        pipeline: pipeline.id.clone(),
+        period,
+        enforced,
+        often: match pipeline.result.period.unit {
+            PeriodUnit::Day => "every night".to_owned(),
+            PeriodUnit::Month => "every night, the last closed month".to_owned(),
+        },
+        looks_back: pipeline.result.period.recompute,
+        changes_in_force: in_force.len(),
+        // One calculation a side, and its replays of the new one.
+        calculations: 1 + replays(in_force.len()),
+        reads,
+        asks,
+        notes,
+    })
+}
+
+/// With k changes in force a side is calculated 2^k times for k up to 3.
+fn replays(changes: usize) -> usize {
+    if changes <= 3 { 1 << changes } else { 3 }
 }

@@ -3,27 +3,30 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Instant,
 };
 
+use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use bson::Document;
 use dualrun_core::{
     run::{Consistency, CutKind, CutStrength},
     shape::Shape,
 };
-use futures::{FutureExt, TryStreamExt, future::BoxFuture};
+use futures::{FutureExt, Stream, TryStreamExt, future::BoxFuture};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use super::{
-    LiveRequest, LiveStream, PARALLEL, Part, Server,
+    LiveRequest, LiveStream, MANY, PARALLEL, Part, Server,
     part::{ShapedColumns, plain_schema},
     stream::{MongoRows, PostgresRows, Rows, told},
     window,
 };
 use crate::{
-    InputTable, PaceOptions, ReadReport, SourceError,
+    Gentle, InputTable, Misfit, ReadReport, SourceError,
     mongo::{self, Cut, Fields, FindRequest, MongoSource},
-    postgres::{self, NumericForm, Param, PostgresSource, Predicate, Snapshot, TableName, TableRead},
+    postgres::{
+        self, NumericForm, Param, PostgresSource, PostgresStream, Predicate, Snapshot, TableName, TableRead,
+        TableStream,
+    },
     rules::Declared,
 };
 
@@ -102,7 +105,7 @@ impl ServerSession {
                     _ if connections < 2 => None,
                     Some(snapshot) => Some(snapshot),
                     None => {
-                        let snapshot = Arc::new(source.snapshot().await?);
+                        let snapshot = Arc::new(source.answered(source.snapshot()).await?);
                         states.snapshots.insert(source.server().to_owned(), Arc::clone(&snapshot));
                         Some(snapshot)
                     }
@@ -204,24 +207,20 @@ impl ServerSession {
         &'a self,
         sql: &'a str,
         params: &'a [Param],
+        gentle: &'a Gentle,
     ) -> BoxFuture<'a, Result<InputTable, SourceError>> {
         async move {
             let (source, snapshot) = self.postgres().ok_or_else(|| wrong_kind("PostgreSQL"))?;
             let _turn = self.turn().await;
             let options = postgres::ReadOptions::default();
-            let mut stream = source.query(snapshot, sql, params, &options).await?;
-            let schema = stream.schema();
-            let mut batches = Vec::new();
-            while let Some(batch) = stream.try_next().await? {
-                batches.push(batch);
+            if gentle.max_rows_per_second.is_some() {
+                let pace = gentle.pace();
+                let steps = source.query_in_steps(snapshot, sql, params, &pace, &options);
+                let stream = source.answered(steps).await?;
+                return collected(source, snapshot, stream.schema(), stream, TableStream::misfits).await;
             }
-            let report = ReadReport {
-                rows: stream.rows_read(),
-                misfits: stream.misfits(),
-                consistency: Some(of_snapshot(snapshot)),
-                ..ReadReport::default()
-            };
-            Ok(InputTable { schema, batches, report })
+            let stream = source.answered(source.query(snapshot, sql, params, &options)).await?;
+            collected(source, snapshot, stream.schema(), stream, PostgresStream::misfits).await
         }
         .boxed()
     }
@@ -307,10 +306,9 @@ impl ServerSession {
         let read = mongo::ReadOptions { cut, count: whole, ..mongo_options(request) };
         let nothing = Shape::default();
         let shape = request.shape.as_ref().unwrap_or(&nothing);
-        let days = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
-        let since = request.since.as_ref().and_then(window::written_since).unwrap_or_default();
+        let wanted = find_request(request, shape);
         let find = FindRequest {
-            filter: mongo::and(mongo::and(days, since), part.filter),
+            filter: mongo::and(wanted.filter, part.filter),
             limit: part.limit,
             fields: part.columns.map_or(Fields::All, Fields::Named),
             types: part.types,
@@ -331,21 +329,24 @@ impl ServerSession {
 
 /// How a collection is read.
 pub(crate) fn mongo_options(request: &LiveRequest) -> mongo::ReadOptions {
-    let base = mongo::ReadOptions::default();
     mongo::ReadOptions {
         spool_folder: Some(request.spool.clone()),
         untyped_nulls: request.untyped_nulls,
-        max_rows_per_second: request.max_rows_per_second,
-        max_time: request.query_time.unwrap_or(base.max_time),
-        target: request.query_time.map_or(base.target, |time| base.target.min(time / 2)),
-        ..base
+        ..mongo::ReadOptions::gentle(&request.gentle)
     }
+}
+
+/// What is asked of a collection where all that the request wants is read.
+pub(super) fn find_request(request: &LiveRequest, shape: &Shape) -> FindRequest {
+    let days = request.days.as_ref().map(|days| window::filter(days, shape)).unwrap_or_default();
+    let since = request.since.as_ref().and_then(window::written_since).unwrap_or_default();
+    FindRequest { filter: mongo::and(days, since), ..FindRequest::default() }
 }
 
 /// How a table is read.
 pub(crate) fn postgres_options(request: &LiveRequest) -> postgres::ReadOptions {
     let mut form = postgres::ReadOptions::default();
-    if let Some(ceiling) = request.max_rows_per_second {
+    if let Some(ceiling) = request.gentle.max_rows_per_second {
         // A few batches a second rather than one burst.
         form.batch_rows = usize::try_from(ceiling / 4).unwrap_or(form.batch_rows).clamp(1, form.batch_rows);
     }
@@ -357,31 +358,29 @@ pub(crate) fn postgres_options(request: &LiveRequest) -> postgres::ReadOptions {
     form
 }
 
-async fn postgres_rows(
+/// What is read of a table.
+pub(super) async fn table_read(
     source: &PostgresSource,
-    snapshot: Option<&Snapshot>,
     request: &LiveRequest,
-    part: Part,
-    turn: OwnedMutexGuard<()>,
-) -> Result<LiveStream, SourceError> {
+    part: &Part,
+    declared: Option<&Declared>,
+) -> Result<TableRead, SourceError> {
     let name = TableName::parse(&request.name)?;
-    let form = postgres_options(request);
-    let declared = request.shape.as_ref().map(Declared::of).transpose()?;
     let mut read = TableRead {
-        predicates: part.sql.into_iter().map(Predicate).collect(),
+        predicates: part.sql.iter().cloned().map(Predicate).collect(),
         limit: part.limit,
-        pace: PaceOptions { max_rows_per_second: request.max_rows_per_second, ..PaceOptions::default() },
+        pace: request.gentle.pace(),
         parallel: PARALLEL,
         ..TableRead::all(name)
     };
     if request.days.is_some() || request.since.is_some() || part.columns.is_some() {
-        let raw = source.table(&read.table, &form).await?.schema;
+        let raw = source.table(&read.table, &postgres_options(request)).await?.schema;
         if let Some(days) = &request.days {
             read.conditions = window::conditions(&raw, days);
         }
         read.conditions.extend(request.since.as_ref().and_then(|since| window::condition(&raw, since)));
         if let Some(wanted) = &part.columns {
-            let mut columns = match &declared {
+            let mut columns = match declared {
                 Some(declared) => ShapedColumns::new(&raw, declared)?.only(wanted).raw(&raw),
                 None => {
                     raw.fields().iter().map(|f| f.name().clone()).filter(|n| wanted.contains(n)).collect()
@@ -395,7 +394,23 @@ async fn postgres_rows(
             read.columns = Some(columns);
         }
     }
-    let stream = source.read_table(snapshot, &read, &form).await?;
+    // One query is the quickest, and should not be a long one.
+    read.in_steps = read.limit.is_none()
+        && (read.pace.max_rows_per_second.is_some() || source.about(&read).await? > MANY);
+    Ok(read)
+}
+
+async fn postgres_rows(
+    source: &PostgresSource,
+    snapshot: Option<&Snapshot>,
+    request: &LiveRequest,
+    part: Part,
+    turn: OwnedMutexGuard<()>,
+) -> Result<LiveStream, SourceError> {
+    let form = postgres_options(request);
+    let declared = request.shape.as_ref().map(Declared::of).transpose()?;
+    let read = source.answered(table_read(source, request, &part, declared.as_ref())).await?;
+    let stream = source.answered(source.read_table(snapshot, &read, &form)).await?;
     let mut schema = stream.schema();
     let shaper = match &declared {
         Some(declared) => {
@@ -410,14 +425,13 @@ async fn postgres_rows(
         }
         None => None,
     };
-    let ceiling = request.max_rows_per_second.map(|rows| (rows, Instant::now()));
     Ok(LiveStream {
         schema,
         name: request.name.as_str().into(),
         rows: Rows::Postgres(Box::new(PostgresRows {
+            source: source.clone(),
             stream,
             shaper,
-            ceiling,
             consistency: of_snapshot(snapshot),
         })),
         taken: 0,
@@ -426,12 +440,33 @@ async fn postgres_rows(
     })
 }
 
+/// All rows of a query.
+async fn collected<S>(
+    source: &PostgresSource,
+    snapshot: Option<&Snapshot>,
+    schema: SchemaRef,
+    mut stream: S,
+    misfits: impl Fn(&S) -> Vec<Misfit>,
+) -> Result<InputTable, SourceError>
+where
+    S: Stream<Item = Result<RecordBatch, SourceError>> + Unpin,
+{
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    while let Some(batch) = source.answered(stream.try_next()).await? {
+        batches.push(batch);
+    }
+    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let consistency = Some(of_snapshot(snapshot));
+    let report = ReadReport { rows, misfits: misfits(&stream), consistency, ..ReadReport::default() };
+    Ok(InputTable { schema, batches, report })
+}
+
 fn of_snapshot(snapshot: Option<&Snapshot>) -> Consistency {
     match snapshot {
         Some(snapshot) => Consistency {
             cut: CutKind::Snapshot,
             strength: CutStrength::Snapshot,
-            detail: format!("one snapshot, taken at {:.0}", snapshot.taken_at()),
+            detail: format!("one snapshot, taken at {:.0}{}", snapshot.taken_at(), skewed(snapshot.ahead())),
         },
         None => Consistency {
             cut: CutKind::None,
@@ -441,6 +476,18 @@ fn of_snapshot(snapshot: Option<&Snapshot>) -> Consistency {
                     .to_owned(),
         },
     }
+}
+
+/// Milliseconds by which a clock may be another without a word.
+const SKEW: i64 = 2000;
+
+/// That the clock of a server is not the one here, where a reader of the report should know.
+fn skewed(ahead: i64) -> String {
+    if ahead.abs() <= SKEW {
+        return String::new();
+    }
+    let word = if ahead < 0 { "behind" } else { "ahead of" };
+    format!(" by the clock of the server, which is {} s {word} the one here", ahead.unsigned_abs() / 1000)
 }
 
 fn wrong_kind(server: &str) -> SourceError {

@@ -1,20 +1,17 @@
 //! The rows of a table or collection of a server while they come.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::sync::Arc;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
 use dualrun_core::run::{Consistency, CutKind, CutStrength};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OwnedMutexGuard;
 
 use super::session::Counts;
 use crate::{
     FileReport, InputTable, Misfit, ReadReport, SourceError,
     mongo::{self, MongoFault, MongoStream},
-    postgres::TableStream,
+    postgres::{PostgresSource, TableStream},
     read::{self, RowShaper},
 };
 
@@ -37,11 +34,10 @@ pub(super) enum Rows {
 
 /// Rows of PostgreSQL.
 pub(super) struct PostgresRows {
+    pub(super) source: PostgresSource,
     pub(super) stream: TableStream,
     /// The columns in plain types, and the rules that they are brought under.
     pub(super) shaper: Option<(SchemaRef, RowShaper)>,
-    /// Rows per second, and since when.
-    pub(super) ceiling: Option<(u64, Instant)>,
     pub(super) consistency: Consistency,
 }
 
@@ -113,13 +109,9 @@ impl LiveStream {
 
 impl PostgresRows {
     async fn next(&mut self, name: &Arc<str>, taken: u64) -> Option<Result<RecordBatch, SourceError>> {
-        if let Some((ceiling, started)) = self.ceiling {
-            // A part of a table comes in one query, which waits while nobody takes its rows.
-            let due = Duration::from_secs_f64(taken as f64 / ceiling.max(1) as f64);
-            tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
-        }
-        let batch = match self.stream.next().await? {
-            Ok(batch) => batch,
+        let batch = match self.source.answered(self.stream.try_next()).await {
+            Ok(Some(batch)) => batch,
+            Ok(None) => return None,
             Err(error) => return Some(Err(error)),
         };
         let Some((plain, shaper)) = &mut self.shaper else { return Some(Ok(batch)) };

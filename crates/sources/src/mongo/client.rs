@@ -1,6 +1,11 @@
 //! The connection to a MongoDB server.
 
-use std::{future::Future, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use bson::{Binary, Bson, Document, RawDocumentBuf, doc};
 use futures::FutureExt;
@@ -12,8 +17,10 @@ use mongodb::{
     },
 };
 
+use tokio::runtime::Handle;
+
 use super::{Cut, MongoFault, MongoOptions, ReadFrom};
-use crate::SourceError;
+use crate::{SourceError, open::Open};
 
 /// How dualrun calls itself in the server's logs and lists of operations.
 const APP_NAME: &str = "dualrun";
@@ -32,7 +39,26 @@ struct Inner {
     warnings: Vec<String>,
     encrypted: bool,
     command_time: Duration,
+    /// Counted until the server was told to forget its cursors.
+    open: Mutex<Option<Open>>,
 }
+
+impl Drop for Inner {
+    /// A reading that was given up: its cursors are closed in the background.
+    fn drop(&mut self) {
+        let open = self.open.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let (Some(open), Ok(runtime)) = (open, Handle::try_current()) {
+            let client = self.client.clone();
+            runtime.spawn(async move {
+                let _ = tokio::time::timeout(FAREWELL, client.shutdown()).await;
+                drop(open);
+            });
+        }
+    }
+}
+
+/// How long a server is given to close its cursors.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// What the server says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,7 +111,8 @@ impl MongoSource {
             local_time: hello.get_datetime("localTime").ok().map(|t| t.timestamp_millis()),
         };
         let database = client.database(&name);
-        let inner = Inner { client, database, display, server, warnings, encrypted, command_time };
+        let open = Mutex::new(Some(Open::new()));
+        let inner = Inner { client, database, display, server, warnings, encrypted, command_time, open };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -116,6 +143,7 @@ impl MongoSource {
     /// Ends the connections, after the server was told to forget open cursors. Streams must be dropped before.
     pub async fn close(self) {
         let wait = self.inner.command_time;
+        let _open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A server that is gone cannot be told anything.
         let _ = tokio::time::timeout(wait, self.inner.client.clone().shutdown()).await;
     }

@@ -17,11 +17,7 @@ use super::{
     keyset::{Position, and},
     lag,
 };
-use crate::{
-    elements::Elements,
-    gentle::{Pace, PaceOptions},
-    value::Value,
-};
+use crate::{Pace, elements::Elements, value::Value};
 
 /// Bytes of an answer to aim at: small enough to decode one while the next one is made, large beside the way there
 /// and back.
@@ -104,11 +100,7 @@ impl Fetch {
     /// Sends all documents, then [`Fetched::Done`] or [`Fetched::Failed`].
     pub(super) async fn run(self) {
         let out = self.out.clone();
-        let pace = Pace::new(PaceOptions {
-            target: self.read.target,
-            max_rows_per_second: self.read.max_rows_per_second,
-            ..PaceOptions::default()
-        });
+        let pace = Pace::new(self.read.pace());
         let mut reading = Reading {
             fetch: self,
             pace,
@@ -344,8 +336,9 @@ impl Reading {
         {
             return Ok(());
         }
-        let patience = read.lag_patience;
+        let (patience, say) = (read.lag_patience, read.say.clone());
         let started = Instant::now();
+        let mut waited = false;
         loop {
             let status = self.fetch.source.ask(doc! {"replSetGetStatus": 1}).await?;
             self.lag_asked = Some(Instant::now());
@@ -354,11 +347,27 @@ impl Reading {
                 return Ok(());
             };
             self.load.lag = self.load.lag.max(Some(lag));
+            let place = self.fetch.source.display().to_owned();
             if lag <= allowed {
+                if waited {
+                    say.say(&format!(
+                        "{place}: the replica has caught up after {} s: reading goes on",
+                        started.elapsed().as_secs()
+                    ));
+                }
                 return Ok(());
             }
             if started.elapsed() >= patience {
                 return Err(MongoFault::Lagging { lag, allowed }.into());
+            }
+            if !waited {
+                waited = true;
+                say.say(&format!(
+                    "{place}: the replica is {} s behind its primary, {} s are allowed: reading pauses, at most {} s",
+                    lag.as_secs(),
+                    allowed.as_secs(),
+                    patience.as_secs()
+                ));
             }
             self.pause(LAG_EVERY.min(patience)).await;
         }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use bson::Document;
 
 use super::{Cut, MongoTypes};
-use crate::{rules::Declared, without_credentials};
+use crate::{Gentle, PaceOptions, Say, rules::Declared, without_credentials};
 
 /// How a MongoDB server is reached.
 #[derive(Clone)]
@@ -78,6 +78,19 @@ pub enum ReadFrom {
     Nearest,
 }
 
+impl ReadFrom {
+    /// The name used in settings.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::PrimaryPreferred => "primary_preferred",
+            Self::Secondary => "secondary",
+            Self::SecondaryPreferred => "secondary_preferred",
+            Self::Nearest => "nearest",
+        }
+    }
+}
+
 /// The documents of a collection.
 #[derive(Debug, Clone, Default)]
 pub struct FindRequest {
@@ -123,6 +136,8 @@ pub struct ReadOptions {
     pub max_lag: Option<Duration>,
     /// How long it pauses at most.
     pub lag_patience: Duration,
+    /// Who is told why it pauses.
+    pub say: Say,
     /// How often in a row a reading that was cut is taken up again without a new document.
     pub retries: u32,
     /// Whether documents are counted before and after where no snapshot is read.
@@ -145,11 +160,40 @@ impl Default for ReadOptions {
             max_rows_per_second: None,
             max_lag: Some(Duration::from_secs(30)),
             lag_patience: Duration::from_secs(300),
+            say: Say::default(),
             retries: 4,
             count: true,
             spool_memory: 64 << 20,
             spool_folder: None,
             untyped_nulls: false,
+        }
+    }
+}
+
+impl ReadOptions {
+    /// As gentle as the settings of a server ask for.
+    #[must_use]
+    pub fn gentle(gentle: &Gentle) -> Self {
+        let base = Self::default();
+        let max_time = gentle.query_time.unwrap_or(base.max_time);
+        Self {
+            max_rows_per_second: gentle.max_rows_per_second,
+            max_time,
+            // A query that aims at less than its time limit does not waste work at it.
+            target: gentle.chunk_time.unwrap_or(base.target).min(max_time / 2),
+            max_lag: gentle.max_lag.or(base.max_lag),
+            lag_patience: gentle.lag_wait.unwrap_or(base.lag_patience),
+            say: gentle.say.clone(),
+            ..base
+        }
+    }
+
+    /// How large the queries by `_id` are.
+    pub(super) fn pace(&self) -> PaceOptions {
+        PaceOptions {
+            target: self.target,
+            max_rows_per_second: self.max_rows_per_second,
+            ..PaceOptions::default()
         }
     }
 }

@@ -21,6 +21,8 @@ pub struct MongoProbe {
     pub lag: Option<Duration>,
     /// The roles of the user as `role@database`; none where the server does not tell.
     pub roles: Option<Vec<String>>,
+    /// Bytes used on the disk of the server, and all that it has, where the server tells.
+    pub disk: Option<(u64, u64)>,
     /// Whether it is a stand-in with the protocol of MongoDB, which may not hold users to their roles.
     pub stand_in: bool,
 }
@@ -55,6 +57,7 @@ impl MongoSource {
             clock_ahead: clock.map(|clock| clock - before - half),
             secondary: hello.get_bool("secondary").unwrap_or(false),
             lag: status.as_ref().and_then(lag),
+            disk: self.disk().await.map_err(failed)?,
             roles: self.roles().await.map_err(failed)?,
             stand_in: build.contains_key("ferretdb"),
         })
@@ -92,6 +95,17 @@ impl MongoSource {
         Ok(CollectionProbe { indexed })
     }
 
+    /// How full the disk of the server is.
+    async fn disk(&self) -> Result<Option<(u64, u64)>, MongoFault> {
+        let stats = match self.command(doc! {"dbStats": 1}).await {
+            Ok(stats) => stats,
+            Err(MongoFault::NotAuthorised | MongoFault::Refused { .. }) => return Ok(None),
+            Err(fault) => return Err(fault),
+        };
+        let bytes = |name: &str| stats.get(name).and_then(whole);
+        Ok(bytes("fsUsedSize").zip(bytes("fsTotalSize")).filter(|(_, all)| *all > 0))
+    }
+
     /// The roles of the user, by the login or, where it does not tell, by the list of users.
     async fn roles(&self) -> Result<Option<Vec<String>>, MongoFault> {
         let status = self.ask(doc! {"connectionStatus": 1}).await?.unwrap_or_default();
@@ -108,6 +122,16 @@ impl MongoSource {
         let users = self.ask(doc! {"usersInfo": user}).await?.unwrap_or_default();
         let found = users.get_array("users").ok().and_then(|users| users.first()).and_then(Bson::as_document);
         Ok(found.and_then(|user| user.get_array("roles").ok()).map(|roles| names(roles)))
+    }
+}
+
+/// A number of whichever type that counts something.
+pub(super) fn whole(value: &Bson) -> Option<u64> {
+    match value {
+        Bson::Int32(value) => u64::try_from(*value).ok(),
+        Bson::Int64(value) => u64::try_from(*value).ok(),
+        Bson::Double(value) if *value >= 0.0 => Some(*value as u64),
+        _ => None,
     }
 }
 

@@ -21,12 +21,14 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_postgres::types::Oid;
 
 use super::{
-    PostgresSource, PostgresStream, ReadOptions, Snapshot, TableRead,
+    Param, PostgresSource, PostgresStream, ReadOptions, Snapshot, TableRead,
+    cursor::{self, Steps},
     error::{Fault, PostgresError},
+    lag::Gate,
     open,
     pages::{Pages, Shared},
     session::Lease,
-    table::{Relation, RelationKind, relation},
+    table::{Relation, RelationKind, indexed, relation},
 };
 use crate::{Misfit, Pace, SourceError};
 
@@ -36,7 +38,7 @@ pub struct TableStream {
     inner: Inner,
 }
 
-enum Inner {
+pub(super) enum Inner {
     One(Box<PostgresStream>),
     Chunks {
         batches: mpsc::Receiver<Result<RecordBatch, SourceError>>,
@@ -48,9 +50,21 @@ enum Inner {
         /// Where the caller gave none.
         _snapshot: Option<Snapshot>,
     },
+    Cursor {
+        batches: mpsc::Receiver<Result<RecordBatch, SourceError>>,
+        steps: Arc<Steps>,
+        /// Ended with the stream.
+        workers: JoinSet<()>,
+        failed: bool,
+        server: Arc<str>,
+    },
 }
 
 impl TableStream {
+    pub(super) fn new(schema: SchemaRef, inner: Inner) -> Self {
+        Self { schema, inner }
+    }
+
     /// The columns.
     pub fn schema(&self) -> SchemaRef {
         Arc::clone(&self.schema)
@@ -61,6 +75,7 @@ impl TableStream {
         match &self.inner {
             Inner::One(stream) => stream.misfits(),
             Inner::Chunks { shared, .. } => shared.misfits(),
+            Inner::Cursor { steps, .. } => steps.misfits(),
         }
     }
 
@@ -69,6 +84,7 @@ impl TableStream {
         match &self.inner {
             Inner::One(_) => 1,
             Inner::Chunks { shared, .. } => shared.queries(),
+            Inner::Cursor { steps, .. } => steps.queries(),
         }
     }
 }
@@ -77,26 +93,31 @@ impl Stream for TableStream {
     type Item = Result<RecordBatch, SourceError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        match &mut self.get_mut().inner {
-            Inner::One(stream) => Pin::new(stream.as_mut()).poll_next(cx),
-            Inner::Chunks { batches, shared, workers, failed, server, .. } => {
-                if *failed {
-                    return Poll::Ready(None);
+        let (batches, complete, workers, failed, server): (_, &dyn Fn() -> bool, _, _, _) =
+            match &mut self.get_mut().inner {
+                Inner::One(stream) => return Pin::new(stream.as_mut()).poll_next(cx),
+                Inner::Chunks { batches, shared, workers, failed, server, .. } => {
+                    (batches, &|| shared.is_complete(), workers, failed, server)
                 }
-                let next = match ready!(batches.poll_recv(cx)) {
-                    // A worker that went away without a word must not pass for the end of the table.
-                    None if !shared.is_complete() => {
-                        Some(Err(PostgresError::new(server, Fault::Cut, "the rows end in the middle").into()))
-                    }
-                    next => next,
-                };
-                if matches!(next, Some(Err(_))) {
-                    *failed = true;
-                    workers.abort_all();
+                Inner::Cursor { batches, steps, workers, failed, server } => {
+                    (batches, &|| steps.is_complete(), workers, failed, server)
                 }
-                Poll::Ready(next)
-            }
+            };
+        if *failed {
+            return Poll::Ready(None);
         }
+        let next = match ready!(batches.poll_recv(cx)) {
+            // A worker that went away without a word must not pass for the end of the table.
+            None if !complete() => {
+                Some(Err(PostgresError::new(server, Fault::Cut, "the rows end in the middle").into()))
+            }
+            next => next,
+        };
+        if matches!(next, Some(Err(_))) {
+            *failed = true;
+            workers.abort_all();
+        }
+        Poll::Ready(next)
     }
 }
 
@@ -114,17 +135,16 @@ pub(super) async fn read(
     options: &ReadOptions,
 ) -> Result<TableStream, SourceError> {
     let mut lease = source.lease(snapshot.map(Snapshot::id)).await?;
-    let relation = relation(&mut lease, &read.table).await?;
-    let chunked = source.version >= TID_RANGES
-        && relation.kind == RelationKind::Table
-        && relation.plain
-        && relation.bytes >= WORTH_CHUNKS
-        && read.conditions.is_empty()
-        && read.predicates.is_empty()
-        && read.limit.is_none()
-        && source.options.max_connections >= 2;
-    if !chunked {
-        let (sql, bound) = read.sql(&read.table.to_string(), None);
+    let (relation, way) = way(source, &mut lease, read).await?;
+    let (sql, bound) = read.sql(&read.table.to_string(), None);
+    if way != Way::Pages && (read.in_steps || snapshot.is_some_and(|snapshot| snapshot.gate().is_watched())) {
+        if snapshot.is_some() {
+            lease.run("COMMIT").await?;
+        }
+        lease.release();
+        return cursor::read(source, snapshot, &sql, &bound, &read.pace, options).await;
+    }
+    if way != Way::Pages {
         let stream = open(lease, &sql, &bound, snapshot.is_some(), options).await?;
         return Ok(TableStream { schema: stream.schema(), inner: Inner::One(Box::new(stream)) });
     }
@@ -138,9 +158,48 @@ pub(super) async fn read(
         None => Some(source.snapshot().await?),
     };
     let id = snapshot.or(own.as_ref()).map(|s| s.id().to_owned()).unwrap_or_default();
-    let job =
-        Job { source: source.clone(), snapshot: id, read: read.clone(), options: options.clone(), relation };
+    let gate = snapshot.or(own.as_ref()).map_or_else(|| source.gate(None).1, |s| s.gate().clone());
+    let job = Job {
+        source: source.clone(),
+        snapshot: id,
+        read: read.clone(),
+        options: options.clone(),
+        relation,
+        gate,
+    };
     chunks(Arc::new(job), own).await
+}
+
+/// How a table is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// In chunks of its pages.
+    Pages,
+    /// By one query, or by a cursor.
+    Query,
+}
+
+/// How a read of a table goes about it, and what the catalogue says of the table.
+pub(super) async fn way(
+    source: &PostgresSource,
+    lease: &mut Lease,
+    read: &TableRead,
+) -> Result<(Relation, Way), SourceError> {
+    let relation = relation(lease, &read.table).await?;
+    let large = source.version >= TID_RANGES
+        && relation.kind == RelationKind::Table
+        && relation.plain
+        && relation.bytes >= WORTH_CHUNKS
+        && read.limit.is_none()
+        && read.predicates.is_empty()
+        && source.options.max_connections >= 2;
+    // Where an index finds the rows, pages that hold none of them are not looked at.
+    let pages = large
+        && (read.conditions.is_empty() || {
+            let columns: Vec<&str> = read.conditions.iter().map(|c| c.column.as_str()).collect();
+            !indexed(lease, relation.oid, &columns).await?
+        });
+    Ok((relation, if pages { Way::Pages } else { Way::Query }))
 }
 
 /// What all workers are to do.
@@ -150,6 +209,7 @@ struct Job {
     read: TableRead,
     options: ReadOptions,
     relation: Relation,
+    gate: Gate,
 }
 
 async fn chunks(job: Arc<Job>, own: Option<Snapshot>) -> Result<TableStream, SourceError> {
@@ -165,8 +225,15 @@ async fn chunks(job: Arc<Job>, own: Option<Snapshot>) -> Result<TableStream, Sou
     pace.target = pace.target.min(job.source.options.statement_timeout / 4);
     let (sender, batches) = mpsc::channel(workers);
     let mut tasks = JoinSet::new();
-    let mut leases = vec![Some(first)];
-    leases.resize_with(workers, || None);
+    // All of them hold the table before the first row is read: a change of it that waits for its lock would keep out
+    // those who come later. Where one gets none, the others do its work.
+    let mut leases = vec![first];
+    for _ in 1..workers.min(usize::try_from(pages).unwrap_or(usize::MAX).max(1)) {
+        match job.begin(&shared).await {
+            Ok(lease) => leases.push(lease),
+            Err(_) => break,
+        }
+    }
     for lease in leases {
         let worker = Worker {
             job: Arc::clone(&job),
@@ -174,7 +241,7 @@ async fn chunks(job: Arc<Job>, own: Option<Snapshot>) -> Result<TableStream, Sou
             sender: sender.clone(),
             pace: Pace::new(pace.clone()),
         };
-        tasks.spawn(worker.run(lease));
+        tasks.spawn(worker.run(Some(lease)));
     }
     Ok(TableStream {
         schema: columns,
@@ -197,8 +264,15 @@ impl Job {
         // skips those that were given.
         lease
             .run(&format!(
-                "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0; \
+                "SET LOCAL synchronize_seqscans = off; SET LOCAL max_parallel_workers_per_gather = 0; {}\
                  LOCK TABLE ONLY {} IN ACCESS SHARE MODE",
+                self.gate.patience().map_or_else(String::new, |patience| {
+                    let idle = self.source.options.idle_timeout.max(patience + Duration::from_secs(30));
+                    format!(
+                        "SET LOCAL idle_in_transaction_session_timeout = {}; ",
+                        idle.as_millis().min(i32::MAX as u128)
+                    )
+                }),
                 self.read.table
             ))
             .await?;
@@ -232,18 +306,18 @@ impl Job {
             .await
             .and_then(|row| row.try_get::<_, i64>(0));
         let pages = row.map_err(|e| lease.error(&e))?.unsigned_abs();
-        let (sql, _) = self.read.sql(&self.read.table.to_string(), None);
-        let statement = super::prepare(lease, &sql, &[]).await?;
+        let (sql, bound) = self.read.sql(&self.read.table.to_string(), None);
+        let statement = super::prepare(lease, &sql, &bound).await?;
         let schema = super::plan(lease, &statement, &self.options)?.schema;
         Ok((pages, schema))
     }
 
-    fn sql(&self, pages: Pages) -> String {
+    fn sql(&self, pages: Pages) -> (String, Vec<Param>) {
         let range = match pages {
             Pages(start, Some(end)) => format!("ctid >= '({start},0)'::tid AND ctid < '({end},0)'::tid"),
             Pages(start, None) => format!("ctid >= '({start},0)'::tid"),
         };
-        self.read.sql(&format!("ONLY {}", self.read.table), Some(&range)).0
+        self.read.sql(&format!("ONLY {}", self.read.table), Some(&range))
     }
 }
 
@@ -266,7 +340,12 @@ enum End {
 
 impl Worker {
     async fn run(mut self, mut lease: Option<Lease>) {
-        while let Some(pages) = self.shared.take(self.pace.next_chunk()) {
+        loop {
+            if let Err(error) = self.job.gate.pass().await {
+                let _ = self.sender.send(Err(error)).await;
+                return;
+            }
+            let Some(pages) = self.shared.take(self.pace.next_chunk()) else { break };
             match self.chunk(pages, lease.take()).await {
                 Some(kept) => lease = Some(kept),
                 None => return,
@@ -328,7 +407,10 @@ impl Worker {
             None => self.job.begin(&self.shared).await,
         };
         let opened = match opened {
-            Ok(lease) => open(lease, &self.job.sql(pages), &[], false, &self.job.options).await,
+            Ok(lease) => {
+                let (sql, bound) = self.job.sql(pages);
+                open(lease, &sql, &bound, false, &self.job.options).await
+            }
             Err(error) => Err(error),
         };
         let mut stream = match opened {

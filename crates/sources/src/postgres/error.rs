@@ -28,6 +28,8 @@ pub enum Fault {
     Busy,
     /// The server stops, starts, or gave way to replication.
     Restart,
+    /// A standby is too far behind its primary, for too long.
+    Lagging,
     /// The query is not one that the server can run.
     Query,
     /// A value that cannot be brought into its column.
@@ -82,6 +84,7 @@ impl PostgresError {
             Fault::Cut => "the server or the network ended the connection; a retry may help",
             Fault::Busy => "wait for other work to end, or use fewer connections; a retry may help",
             Fault::Restart => "the server restarts or catches up with its primary; a retry may help",
+            Fault::Lagging => "wait until the replica has caught up, or read another one; a retry may help",
             Fault::Query => return None,
             Fault::Value => "choose another type for the column",
             Fault::Protocol => "is that the right kind of server?",
@@ -93,8 +96,18 @@ impl PostgresError {
     pub fn retryable(&self) -> bool {
         matches!(
             self.fault,
-            Fault::Unreachable | Fault::TimeLimit | Fault::Cut | Fault::Busy | Fault::Restart
+            Fault::Unreachable
+                | Fault::TimeLimit
+                | Fault::Cut
+                | Fault::Busy
+                | Fault::Restart
+                | Fault::Lagging
         )
+    }
+
+    /// Whether a new reading, of a later state, may go where this one did not: the server or the way to it broke off.
+    pub fn broke_off(&self) -> bool {
+        matches!(self.fault, Fault::Unreachable | Fault::Cut | Fault::Restart)
     }
 
     /// Infrastructure, except where the query or a value is at fault.

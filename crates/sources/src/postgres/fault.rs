@@ -109,6 +109,12 @@ fn answered(server: &str, error: &DbError) -> PostgresError {
         },
     };
     // Messages of these classes speak of names, rights and resources; all others may quote a value.
+    if *code == SqlState::T_R_SERIALIZATION_FAILURE {
+        // A session that only reads one snapshot meets this on a standby only.
+        return PostgresError::new(server, fault, "the replica gave the query up to follow its primary").with_hint(
+            "set hot_standby_feedback = on, or raise max_standby_streaming_delay, on the replica; a retry may help",
+        );
+    }
     let quotable =
         matches!(class, "08" | "0A" | "25" | "28" | "3D" | "3F" | "42" | "53" | "54" | "55" | "57" | "58");
     let mut what = if quotable {

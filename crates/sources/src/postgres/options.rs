@@ -7,7 +7,7 @@ use tokio_postgres::{
     config::{Host, SslMode},
 };
 
-use crate::SourceError;
+use crate::{Say, SourceError};
 
 /// How the connection is secured. The names are those of libpq's `sslmode`; the default is stricter than libpq's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,11 +62,17 @@ pub struct PostgresOptions {
     pub max_connections: usize,
     /// The time zone of the session: of casts between instants and dates in the SQL that runs there.
     pub time_zone: String,
+    /// On a standby, reading pauses while it is further behind its primary than this.
+    pub max_lag: Option<Duration>,
+    /// How long it pauses at most.
+    pub lag_wait: Duration,
+    /// Who is told why a reading waits.
+    pub say: Say,
 }
 
 impl PostgresOptions {
     /// The defaults for a URL: 10 minutes a query, 5 seconds for a lock, 5 minutes idle, 10 seconds to connect,
-    /// 4 connections, UTC.
+    /// 4 connections, UTC; reading pauses while a standby is 30 seconds behind, for 5 minutes.
     pub fn new(url: impl Into<String>) -> Self {
         Self {
             url: url.into(),
@@ -79,6 +85,9 @@ impl PostgresOptions {
             connect_timeout: Duration::from_secs(10),
             max_connections: 4,
             time_zone: "UTC".to_owned(),
+            max_lag: Some(Duration::from_secs(30)),
+            lag_wait: Duration::from_secs(300),
+            say: Say::default(),
         }
     }
 }
@@ -215,6 +224,9 @@ impl Target {
         config.application_name("dualrun");
         config.connect_timeout(options.connect_timeout);
         config.keepalives_idle(Duration::from_secs(30));
+        config.keepalives_interval(Duration::from_secs(10));
+        config.keepalives_retries(3);
+        config.tcp_user_timeout(Duration::from_secs(60));
         let own_time_zone = config.get_options().is_some_and(|o| o.to_ascii_lowercase().contains("timezone"));
         let client_certificate = certificate.zip(key);
         Ok(Self { label: label(&config), config, tls, ca_file, client_certificate, own_time_zone })

@@ -78,12 +78,7 @@ impl Shared {
         {
             progress.rows_per_page = rows as f64 / (end - start) as f64;
         }
-        for misfit in misfits {
-            match progress.misfits.iter_mut().find(|m| m.field == misfit.field && m.found == misfit.found) {
-                Some(known) => known.count += misfit.count,
-                None => progress.misfits.push(misfit),
-            }
-        }
+        crate::misfit::add(&mut progress.misfits, misfits);
     }
 
     /// A chunk that was taken has been read and given.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::{PostgresSource, TableName, table::relation};
+use super::{Lag, PostgresSource, TableName, table::relation};
 use crate::SourceError;
 
 /// What a server says of itself and of the user.
@@ -18,8 +18,12 @@ pub struct PostgresProbe {
     pub clock_ahead: i64,
     /// Whether it is a standby that follows a primary.
     pub standby: bool,
-    /// How long ago a standby applied its last change.
-    pub replay_age: Option<Duration>,
+    /// How far a standby is behind its primary, where it tells.
+    pub lag: Option<Lag>,
+    /// Whether a standby tells its primary which rows its readers still need; none of a primary.
+    pub feedback: Option<bool>,
+    /// Bytes of the database.
+    pub database_bytes: Option<u64>,
     /// Whether this connection is encrypted; none where the server does not tell.
     pub encrypted: Option<bool>,
     /// The name of the user.
@@ -66,8 +70,9 @@ impl PostgresSource {
                     CASE WHEN rolreplication THEN 'replication' END, CASE WHEN rolbypassrls THEN 'bypassrls' END) \
                   FROM pg_catalog.pg_roles WHERE rolname = current_user), \
                  has_database_privilege(current_database(), 'CREATE'), \
-                 CASE WHEN pg_catalog.pg_is_in_recovery() THEN \
-                   (extract(epoch FROM now() - pg_catalog.pg_last_xact_replay_timestamp()) * 1000)::int8 END",
+                 CASE WHEN pg_catalog.pg_is_in_recovery() THEN current_setting('hot_standby_feedback') = 'on' END, \
+                 CASE WHEN has_database_privilege(current_database(), 'CONNECT') \
+                   THEN pg_catalog.pg_database_size(current_database()) END",
             )
             .await?;
         lease.release();
@@ -80,9 +85,9 @@ impl PostgresSource {
             answered_in,
             clock_ahead: server.map_or(0, |server| server - before.as_millisecond() - half),
             standby: yes(1).unwrap_or(false),
-            replay_age: text(6)
-                .and_then(|ms| ms.parse::<i64>().ok())
-                .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+            lag: self.lag().await?,
+            feedback: yes(6),
+            database_bytes: text(7).and_then(|bytes| bytes.parse().ok()),
             encrypted: yes(2),
             user: text(3).unwrap_or_default(),
             powers: words(&text(4).unwrap_or_default()),

@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use super::PostgresSource;
-use super::error::{Fault, PostgresError};
+use super::{
+    error::{Fault, PostgresError},
+    lag::{self, Gate},
+};
 use crate::SourceError;
 
 /// An exported snapshot: every read that is given it sees the same committed rows, whatever is written meanwhile.
@@ -17,7 +20,9 @@ use crate::SourceError;
 pub struct Snapshot {
     id: String,
     taken_at: Timestamp,
+    ahead: i64,
     holder: JoinHandle<()>,
+    gate: Gate,
 }
 
 impl PostgresSource {
@@ -33,6 +38,11 @@ impl PostgresSource {
                 "max_connections = 1: a snapshot needs a second connection that holds it".to_owned(),
             ));
         }
+        // A standby that is behind would give an old state, and could not catch up while it is held.
+        let lag = self.lag().await?;
+        if lag.is_some() {
+            self.caught_up().await?;
+        }
         let mut lease = self.sessions.lease().await?;
         // A sign of life that a busy server answers late must not end the snapshot.
         lease.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0").await?;
@@ -44,24 +54,35 @@ impl PostgresSource {
             .await?;
         let (id, taken_at) = match row.as_slice() {
             [Some(id), Some(at)] if id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
-                (id.clone(), at.parse().ok())
+                (id.clone(), at.parse::<Timestamp>().ok())
             }
             _ => (String::new(), None),
         };
         let Some(taken_at) = taken_at else {
             return Err(PostgresError::new(self.server(), Fault::Protocol, "no snapshot was given").into());
         };
-        let pause =
+        let ahead = taken_at.as_millisecond() - Timestamp::now().as_millisecond();
+        let (told, gate) = self.gate(lag);
+        let mut pause =
             (self.options.idle_timeout / 3).clamp(Duration::from_millis(100), Duration::from_secs(60));
+        if gate.is_watched() {
+            pause = pause.min(lag::EVERY);
+        }
+        let watched = gate.is_watched();
         let holder = tokio::spawn(async move {
             loop {
                 tokio::time::sleep(pause).await;
-                if lease.run("SELECT 1").await.is_err() {
+                let alive = if watched {
+                    lag::ask(&mut lease).await.map(|lag| _ = told.send(lag))
+                } else {
+                    lease.run("SELECT 1").await
+                };
+                if alive.is_err() {
                     return;
                 }
             }
         });
-        Ok(Snapshot { id, taken_at, holder })
+        Ok(Snapshot { id, taken_at, ahead, holder, gate })
     }
 }
 
@@ -74,6 +95,16 @@ impl Snapshot {
     /// The server's clock when it was taken.
     pub fn taken_at(&self) -> Timestamp {
         self.taken_at
+    }
+
+    /// Milliseconds by which the server's clock was ahead of the one here then; negative where it was behind.
+    pub fn ahead(&self) -> i64 {
+        self.ahead
+    }
+
+    /// Where readings wait while a standby is behind.
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
     }
 
     /// Whether its connection was alive at the last sign of life.

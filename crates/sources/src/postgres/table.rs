@@ -116,6 +116,9 @@ pub struct TableRead {
     pub parallel: usize,
     /// How large the chunks are.
     pub pace: PaceOptions,
+    /// Whether what is not read in chunks of pages comes in steps of a cursor, each as long as the pace asks, rather
+    /// than by one query, which is faster and takes as long as it takes.
+    pub in_steps: bool,
 }
 
 impl TableRead {
@@ -129,6 +132,7 @@ impl TableRead {
             limit: None,
             parallel: 1,
             pace: PaceOptions::default(),
+            in_steps: false,
         }
     }
 }
@@ -336,6 +340,21 @@ pub(super) async fn relation(lease: &mut Lease, name: &TableName) -> Result<Rela
         })
     };
     read().map_err(|e| lease.error(&e))
+}
+
+/// Whether an index begins with one of the columns, and holds all rows.
+pub(super) async fn indexed(lease: &mut Lease, table: Oid, columns: &[&str]) -> Result<bool, SourceError> {
+    lease
+        .client()?
+        .query_one(
+            "SELECT EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
+              ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+              WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.attname::text = ANY($2))",
+            &[&table, &columns],
+        )
+        .await
+        .and_then(|row| row.try_get(0))
+        .map_err(|e| lease.error(&e))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod cursors;
 mod cut_off;
 mod faults;
+mod lag;
 #[cfg(feature = "datafusion")]
 mod provider;
 mod proxy;

@@ -1,19 +1,21 @@
 //! A MongoDB server among the sources.
 
+use std::time::Duration;
+
 use dualrun_core::{ExitCode, doctor::Check};
+use dualrun_engine::calculate::Switches;
+use dualrun_mapping::plan::{Engine, ServerPipeline};
 use dualrun_sources::{
     SourceError,
     mongo::{MongoFault, MongoOptions, MongoProbe, MongoSource},
     without_credentials,
 };
 
-use super::{Read, clock, no_time};
+use super::{Asked, Read, clock, no_time};
+use crate::adapters;
 
 /// The first version with snapshot reads outside of transactions.
 const SNAPSHOTS: u32 = 5;
-
-/// Seconds that a replica may be behind.
-const LAG: u64 = 30;
 
 /// Built-in roles that only read.
 /// <https://www.mongodb.com/docs/manual/reference/built-in-roles/>
@@ -41,7 +43,12 @@ const MORE: [&str; 18] = [
     "__queryableBackup",
 ];
 
-pub(super) async fn examine(options: MongoOptions, reads: &[Read]) -> (String, Vec<Check>) {
+pub(super) async fn examine(
+    options: MongoOptions,
+    max_lag: Option<Duration>,
+    reads: &[Read],
+    calculations: &[Asked<'_>],
+) -> (String, Vec<Check>) {
     let asked = without_credentials(&options.url);
     let asked = asked.split('?').next().unwrap_or_default().to_owned();
     let failed =
@@ -52,21 +59,35 @@ pub(super) async fn examine(options: MongoOptions, reads: &[Read]) -> (String, V
     };
     let place = source.display().to_owned();
     let checks = match source.probe().await {
-        Ok(probe) => ask(&source, &probe, reads).await,
+        Ok(probe) => {
+            let mut checks = ask(&source, &probe, max_lag, reads).await;
+            for asked in calculations {
+                if let Engine::Mongodb(asked_for) = asked.engine {
+                    checks.push(pipeline(&source, asked_for, &asked.parameters).await);
+                }
+            }
+            checks
+        }
         Err(error) => vec![failed(&error)],
     };
     source.close().await;
     (place, checks)
 }
 
-async fn ask(source: &MongoSource, probe: &MongoProbe, reads: &[Read]) -> Vec<Check> {
+async fn ask(
+    source: &MongoSource,
+    probe: &MongoProbe,
+    max_lag: Option<Duration>,
+    reads: &[Read],
+) -> Vec<Check> {
     let mut checks = vec![
         Check::ok("reachable", format!("answers in {} ms", probe.answered_in.as_millis())),
         version(&source.server().version, probe.stand_in),
         encryption(source),
         clock(probe.clock_ahead),
-        replica(source, probe),
+        replica(source, probe, max_lag),
         rights(probe.roles.as_deref(), reads.iter().any(|read| read.legacy)),
+        room(probe.disk),
     ];
     if probe.stand_in {
         checks.push(Check::unknown("roles", "this server does not hold users to their roles"));
@@ -88,6 +109,38 @@ async fn ask(source: &MongoSource, probe: &MongoProbe, reads: &[Read]) -> Vec<Ch
         }
     }
     checks
+}
+
+/// Whether the pipeline of a calculation can be run, and what it would look at. It is planned, and not run.
+async fn pipeline(source: &MongoSource, pipeline: &ServerPipeline, parameters: &Switches) -> Check {
+    let name = format!("pipeline {}", pipeline.file.display());
+    let planned = match adapters::stages(pipeline, parameters) {
+        Ok(stages) => source.estimate_pipeline(&pipeline.collection, &stages).await,
+        Err(error) => Err(error),
+    };
+    match planned {
+        Ok(load) if load.access.is_empty() => Check::unknown(name, "the server does not tell its plan"),
+        Ok(load) => Check::ok(name, format!("can be planned; looks at: {}", load.access.join(", "))),
+        Err(error) => {
+            let absent = matches!(&error, SourceError::Mongo { fault: MongoFault::UnknownCollection, .. });
+            let code = if absent { ExitCode::Usage } else { error.exit_code() };
+            Check::error(name, error.to_string(), error.hint(), code)
+        }
+    }
+}
+
+/// A server whose disk is nearly full is no place to sort on.
+fn room(disk: Option<(u64, u64)>) -> Check {
+    let Some((used, all)) = disk else {
+        return Check::unknown("free space", "the server does not tell what its disk has left");
+    };
+    let free = all.saturating_sub(used);
+    let found = format!("{} GiB of {} GiB free", free >> 30, all >> 30);
+    if free < all / 20 {
+        let advice = "make room there before large results are sorted on it";
+        return Check::warning("free space", found, advice);
+    }
+    Check::ok("free space", found)
 }
 
 fn version(version: &str, stand_in: bool) -> Check {
@@ -112,7 +165,7 @@ fn encryption(source: &MongoSource) -> Check {
     }
 }
 
-fn replica(source: &MongoSource, probe: &MongoProbe) -> Check {
+fn replica(source: &MongoSource, probe: &MongoProbe, max_lag: Option<Duration>) -> Check {
     let server = source.server();
     if server.sharded {
         return Check::ok("replica", "the router of a sharded cluster");
@@ -122,7 +175,7 @@ fn replica(source: &MongoSource, probe: &MongoProbe) -> Check {
         return Check::warning("replica", found, "a replica set, also of one member, has snapshot reads");
     }
     match probe.lag {
-        Some(lag) if lag.as_secs() > LAG => {
+        Some(lag) if max_lag.is_some_and(|max| lag > max) => {
             let advice = "wait until it has caught up: reading pauses meanwhile";
             Check::warning("replica", format!("the slowest secondary is {} s behind", lag.as_secs()), advice)
         }
@@ -204,6 +257,13 @@ mod tests {
         assert_eq!(of(&["analyst@core"]).health, Health::Unknown);
         assert_eq!(of(&[]).health, Health::Unknown);
         assert_eq!(rights(None, true).health, Health::Unknown);
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_told() {
+        assert_eq!(room(None).health, Health::Unknown);
+        assert_eq!(room(Some((40 << 30, 100 << 30))).found, "60 GiB of 100 GiB free");
+        assert_eq!(room(Some((97 << 30, 100 << 30))).health, Health::Warning);
     }
 
     #[test]

@@ -1,28 +1,35 @@
 //! A PostgreSQL server among the sources.
 
+use std::time::Duration;
+
 use dualrun_core::{ExitCode, doctor::Check};
+use dualrun_engine::calculate::Switches;
+use dualrun_mapping::plan::{Engine, ServerQuery};
 use dualrun_sources::{
     SourceError,
     postgres::{Fault, PostgresOptions, PostgresProbe, PostgresSource, TableName, TableProbe},
     without_credentials,
 };
 
-use super::{Read, clock, no_time};
+use super::{Asked, Read, clock, no_time};
+use crate::adapters;
 
 /// The first version that reads ranges of pages without touching others.
 const CHUNKS: u32 = 140_000;
 
-/// Seconds that a replica may be behind.
-const LAG: u64 = 30;
-
 /// A table with fewer rows needs no index.
 const SMALL: u64 = 10_000;
 
-pub(super) async fn examine(options: PostgresOptions, reads: &[Read]) -> (String, Vec<Check>) {
+pub(super) async fn examine(
+    options: PostgresOptions,
+    reads: &[Read],
+    calculations: &[Asked<'_>],
+) -> (String, Vec<Check>) {
     let asked = without_credentials(&options.url);
     let asked = asked.split('?').next().unwrap_or_default().to_owned();
     let failed =
         |error: &SourceError| Check::error("reachable", error.to_string(), error.hint(), error.exit_code());
+    let max_lag = options.max_lag;
     let source = match PostgresSource::connect(options).await {
         Ok(source) => source,
         Err(error) => return (asked, vec![failed(&error)]),
@@ -37,8 +44,9 @@ pub(super) async fn examine(options: PostgresOptions, reads: &[Read]) -> (String
         version(&probe, source.version()),
         encryption(&probe, source.warning()),
         clock(Some(probe.clock_ahead)),
-        replica(&probe),
+        replica(&probe, max_lag),
         rights(&probe),
+        room(&probe),
     ];
     for read in reads {
         let Ok(name) = TableName::parse(&read.place) else {
@@ -60,7 +68,28 @@ pub(super) async fn examine(options: PostgresOptions, reads: &[Read]) -> (String
             }
         }
     }
+    for asked in calculations {
+        if let Engine::Postgres(asked_for) = asked.engine {
+            checks.push(query(&source, asked_for, &asked.parameters).await);
+        }
+    }
     (place, checks)
+}
+
+/// Whether a query of a calculation can be run, and what it would look at. It is planned, with its rights checked, and
+/// not run.
+async fn query(source: &PostgresSource, query: &ServerQuery, parameters: &Switches) -> Check {
+    let name = format!("query {}", query.file.display());
+    let params = adapters::bound(query, parameters);
+    match source.estimate_query(&query.sql, &params, None).await {
+        Ok(load) if load.access.is_empty() => Check::ok(name, "can be run"),
+        Ok(load) => Check::ok(name, format!("can be run; looks at: {}", load.access.join(", "))),
+        Err(error) => {
+            let absent = matches!(&error, SourceError::Postgres(e) if e.fault == Fault::Unknown);
+            let code = if absent { ExitCode::Usage } else { error.exit_code() };
+            Check::error(name, error.to_string(), error.hint(), code)
+        }
+    }
 }
 
 fn label(what: &str, read: &Read) -> String {
@@ -85,17 +114,47 @@ fn encryption(probe: &PostgresProbe, warning: Option<&str>) -> Check {
     }
 }
 
-fn replica(probe: &PostgresProbe) -> Check {
-    match (probe.standby, probe.replay_age) {
-        (false, _) => Check::ok("replica", "a primary")
-            .advised("name a replica, where there is one, to spare the primary"),
-        (true, Some(age)) if age.as_secs() > LAG => Check::warning(
-            "replica",
-            format!("a replica; its last change is {} s old", age.as_secs()),
-            "is it behind, or did nothing change on the primary? see pg_stat_replication there",
-        ),
-        (true, _) => Check::ok("replica", "a replica that keeps up"),
+fn replica(probe: &PostgresProbe, max_lag: Option<Duration>) -> Check {
+    if !probe.standby {
+        return Check::ok("replica", "a primary")
+            .advised("name a replica, where there is one, to spare the primary");
     }
+    let Some(lag) = probe.lag else {
+        return Check::unknown("replica", "a replica that does not tell how far it is behind");
+    };
+    let behind = format!("{} s behind its primary", lag.behind.as_secs());
+    if !lag.streaming {
+        return Check::warning(
+            "replica",
+            format!(
+                "a replica without a connection to its primary; its last change is {} s old",
+                lag.behind.as_secs()
+            ),
+            "see pg_stat_replication on the primary and the log of the replica; one that follows an archive says this too",
+        );
+    }
+    match (max_lag, probe.feedback) {
+        (Some(max), _) if lag.behind > max => Check::warning(
+            "replica",
+            format!("a replica, {behind}; {} s are allowed: reading pauses", max.as_secs()),
+            "wait until it has caught up; is replay paused or delayed there (pg_is_wal_replay_paused, \
+             recovery_min_apply_delay)?",
+        ),
+        (_, Some(false)) => Check::ok("replica", format!("a replica, {behind}"))
+            .advised("with hot_standby_feedback = on there, long readings are not given up for its primary"),
+        _ => Check::ok("replica", format!("a replica, {behind}")),
+    }
+}
+
+/// PostgreSQL tells how large a database is, and never how much its disk has left.
+fn room(probe: &PostgresProbe) -> Check {
+    let found = match probe.database_bytes {
+        Some(bytes) => {
+            format!("the database takes {} MiB; the server does not tell what its disk has left", bytes >> 20)
+        }
+        None => "the server does not tell".to_owned(),
+    };
+    Check::unknown("free space", found)
 }
 
 fn rights(probe: &PostgresProbe) -> Check {
@@ -153,11 +212,14 @@ fn table(read: &Read, name: &TableName, found: &TableProbe, probe: &PostgresProb
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use dualrun_core::doctor::Health;
+    use dualrun_sources::postgres::Lag;
 
     use super::*;
+
+    fn lag(seconds: u64) -> Lag {
+        Lag { behind: Duration::from_secs(seconds), bytes: Some(0), streaming: true }
+    }
 
     fn probe() -> PostgresProbe {
         PostgresProbe {
@@ -165,7 +227,9 @@ mod tests {
             answered_in: Duration::from_millis(3),
             clock_ahead: 0,
             standby: true,
-            replay_age: Some(Duration::from_secs(1)),
+            lag: Some(lag(1)),
+            feedback: Some(true),
+            database_bytes: Some(3 << 30),
             encrypted: Some(true),
             user: "reader".into(),
             powers: Vec::new(),
@@ -175,9 +239,19 @@ mod tests {
 
     #[test]
     fn a_replica_that_is_behind_and_an_old_version_are_told() {
-        assert_eq!(replica(&probe()).health, Health::Ok);
-        let late = PostgresProbe { replay_age: Some(Duration::from_secs(900)), ..probe() };
-        assert!(replica(&late).found.contains("900 s old") && replica(&late).health == Health::Warning);
+        let max = Some(Duration::from_secs(30));
+        assert_eq!(replica(&probe(), max).health, Health::Ok);
+        let late = PostgresProbe { lag: Some(lag(900)), ..probe() };
+        let told = replica(&late, max);
+        assert!(told.found.contains("900 s behind") && told.health == Health::Warning, "{}", told.found);
+        assert_eq!(replica(&late, None).health, Health::Ok, "nobody asked to look at it");
+        let alone = PostgresProbe { lag: Some(Lag { streaming: false, ..lag(1) }), ..probe() };
+        assert!(replica(&alone, max).found.contains("without a connection"));
+        let cancelling = PostgresProbe { feedback: Some(false), ..probe() };
+        assert!(
+            replica(&cancelling, max).advice.is_some_and(|advice| advice.contains("hot_standby_feedback"))
+        );
+        assert_eq!(room(&probe()).health, Health::Unknown);
         assert_eq!(version(&probe(), 130_004).health, Health::Warning);
         assert_eq!(clock(Some(-65_000)).found, "65.0 s behind of the one here");
     }

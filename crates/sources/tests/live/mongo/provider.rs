@@ -20,8 +20,7 @@ fn request(shape: Option<Shape>) -> LiveRequest {
         days: None,
         since: None,
         untyped_nulls: false,
-        max_rows_per_second: None,
-        query_time: None,
+        gentle: dualrun_sources::Gentle::default(),
         spool: std::env::temp_dir(),
     }
 }

@@ -13,6 +13,9 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// What becomes of the answer to a command of this name.
+pub(super) type Bend = Box<dyn Fn(&str, Document) -> Document + Send + Sync>;
+
 /// Forwards connections of a port of this machine to a server.
 pub(super) struct Proxy {
     pub(super) port: u16,
@@ -31,10 +34,16 @@ struct State {
     cuts: watch::Sender<u64>,
     commands: Mutex<Vec<Document>>,
     answers: Mutex<Vec<Document>>,
+    bend: Option<Bend>,
 }
 
 impl Proxy {
     pub(super) async fn to(server: &str) -> Self {
+        Self::bending(server, |_| None).await
+    }
+
+    /// With a hand in the answers; it is told the port.
+    pub(super) async fn bending(server: &str, bend: impl FnOnce(u16) -> Option<Bend>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let state = Arc::new(State {
@@ -45,6 +54,7 @@ impl Proxy {
             cuts: watch::channel(0).0,
             commands: Mutex::default(),
             answers: Mutex::default(),
+            bend: bend(port),
         });
         let (shared, server) = (Arc::clone(&state), server.to_owned());
         let accept = tokio::spawn(async move {
@@ -103,9 +113,11 @@ async fn forward(client: TcpStream, server: TcpStream, state: Arc<State>) {
     let mut cut = state.cuts.subscribe();
     let (mut from_client, mut to_client) = client.into_split();
     let (mut from_server, mut to_server) = server.into_split();
+    let last = Mutex::new(String::new());
     let commands = async {
         while let Some(message) = message(&mut from_client).await {
             if let Some(document) = body(&message) {
+                *last.lock().unwrap() = document.keys().next().cloned().unwrap_or_default();
                 state.commands.lock().unwrap().push(document);
             }
             if to_server.write_all(&message).await.is_err() {
@@ -114,7 +126,11 @@ async fn forward(client: TcpStream, server: TcpStream, state: Arc<State>) {
         }
     };
     let answers = async {
-        while let Some(message) = message(&mut from_server).await {
+        while let Some(mut message) = message(&mut from_server).await {
+            if let Some(bend) = &state.bend {
+                let command = last.lock().unwrap().clone();
+                message = bent(message, |answer| bend(&command, answer));
+            }
             while state.silent.load(SeqCst) {
                 tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
@@ -149,6 +165,27 @@ async fn message(from: &mut (impl AsyncReadExt + Unpin)) -> Option<Vec<u8>> {
     message[..4].copy_from_slice(&head);
     from.read_exact(&mut message[4..]).await.ok()?;
     Some(message)
+}
+
+/// An answer with another document: that of an OP_MSG (2013), or of the OP_REPLY (1) to a first greeting.
+fn bent(message: Vec<u8>, bend: impl FnOnce(Document) -> Document) -> Vec<u8> {
+    let code = message.get(12..16).and_then(|bytes| bytes.try_into().ok()).map(i32::from_le_bytes);
+    let at = match code {
+        Some(2013) if message.len() < 1 << 16 && message.get(20) == Some(&0) => 21,
+        Some(1) => 36,
+        _ => return message,
+    };
+    let document = message.get(at..).and_then(|bytes| Document::from_reader(bytes).ok());
+    let Some(document) = document else { return message };
+    let mut changed = message[..at].to_vec();
+    changed.extend(bend(document).to_vec().unwrap());
+    let length = i32::try_from(changed.len()).unwrap();
+    changed[..4].copy_from_slice(&length.to_le_bytes());
+    // There is no checksum over it any more.
+    if at == 21 {
+        changed[16] &= !1;
+    }
+    changed
 }
 
 /// The document of an OP_MSG (2013): after the header of 16 bytes, flags of 4 and a byte for the kind of section.
