@@ -152,7 +152,7 @@ fn what_is_gone_at_the_source_is_said_not_to_be_looked_for_and_goes_with_full() 
     // A source without any row is more likely the wrong one.
     put(&project, &[]);
     let ran = project.dualrun(&["load", "--full"]).exits(2);
-    ran.says("the legacy place of lake:bronze/meters is empty, and its copy has 3 rows");
+    ran.says("the legacy place of lake:bronze/meters is empty, and its copy has 3 rows of it");
     run(&project, 2, 4);
 }
 
@@ -286,6 +286,61 @@ fn copy(from: &Path, to: &Path) {
             std::fs::copy(entry.path(), target).unwrap();
         }
     }
+}
+
+#[test]
+fn dumps_that_lie_by_day_fill_the_folder_of_their_day() {
+    let project = project();
+    project.replace("dualrun.toml", "url = \"data/dump\"", "url = \"data/dump/{day}\"");
+    for (day, meters) in [(1, &first()[..2]), (2, &first()[2..3]), (3, &first()[3..])] {
+        project.write(&format!("data/dump/2025-03-0{day}/meters.jsonl"), meters.join("\n"));
+    }
+    let report = load(&project, &["--period", "2025-03-02"], 0);
+    let meters = &report["inputs"][0];
+    assert_eq!([&meters["mode"], &meters["partitions"]], [&json!("period"), &json!(["day=2025-03-02"])]);
+    assert_eq!(meters["rows"]["total"], 1);
+    run(&project, 2, 0);
+    load(&project, &["--period", "2025-03-02"], 99);
+    project.write("data/dump/2025-03-02/meters.jsonl", meter("r1", 2, 5.0, "2025-03-03T01:00:00Z"));
+    assert_eq!(load(&project, &["--period", "2025-03-02"], 0)["inputs"][0]["rows"]["changed"], 1);
+    run(&project, 2, 0);
+    let march = load(&project, &["--period", "2025-03"], 0);
+    assert_eq!(march["inputs"][0]["partitions"], json!(["day=2025-03-01", "day=2025-03-03"]));
+    (1..=3).for_each(|day| drop(run(&project, day, 0)));
+    // A dump that is missing is no day without a row.
+    project.remove("data/dump/2025-03-02/meters.jsonl");
+    project
+        .dualrun(&["load", "--period", "2025-03-02"])
+        .exits(2)
+        .says("is empty, and its copy has 1 rows of it");
+    project
+        .dualrun(&["load", "--period", "2025-03"])
+        .exits(99)
+        .says("the source has no 2025-03-02/meters.jsonl and 28");
+    // Without a period it is yesterday, of which there is no dump.
+    project.dualrun(&["load"]).exits(99).says("the source has no ");
+    project.replace("energy/mapping.toml", "bronze/meters/day={day}/", "monthly/meters/month={month}/");
+    project.dualrun(&["load", "--period", "2025-03-01"]).exits(2).says("it has no partition for each");
+}
+
+#[test]
+fn a_table_by_month_or_without_partitions_is_loaded_too() {
+    let project = project();
+    project.replace("energy/mapping.toml", "bronze/meters/day={day}/", "monthly/meters/month={month}/");
+    let report = load(&project, &[], 0);
+    assert_eq!(report["inputs"][0]["partitions"], json!(["month=2025-03"]));
+    // Only its month is read anew, and nothing differs.
+    load(&project, &["--period", "2025-03-02"], 99);
+    (1..=3).for_each(|day| drop(run(&project, day, 0)));
+    project.replace("energy/mapping.toml", "monthly/meters/month={month}/", "whole/meters/");
+    assert_eq!(load(&project, &[], 0)["inputs"][0]["partitions"], json!([""]));
+    project.dualrun(&["load", "--period", "2025-03-02"]).exits(2).says("it has no partition for each");
+    run(&project, 2, 0);
+    let mut changed = first();
+    changed[2] = meter("r1", 2, 1.0, "2025-03-09T01:00:00Z");
+    put(&project, &changed);
+    assert_eq!(load(&project, &[], 0)["inputs"][0]["rows"]["changed"], 1);
+    run(&project, 2, 0);
 }
 
 #[test]

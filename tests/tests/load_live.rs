@@ -170,7 +170,9 @@ fn a_collection_is_copied_by_what_changed() {
     let report = load(&project, &[], 0);
     let meters = table(&report, "lake:bronze/meters");
     assert_eq!(meters["partitions"], json!(["day=2025-03-01"]));
-    assert_eq!([&meters["rows"]["changed"], &meters["rows"]["added"]], [1, 0]);
+    let rows = &meters["rows"];
+    assert_eq!([&rows["changed"], &rows["added"], &rows["unchanged"]], [1, 0, 2]);
+    assert_eq!(rows["read"], 3, "the changed one, that without a time, and that of the future");
     assert_eq!(periods(&report, "gold"), json!(["2025-03-01"]));
     (1..=3).for_each(|day| run(&project, day, 0));
 }

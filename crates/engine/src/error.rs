@@ -195,8 +195,8 @@ pub enum EngineError {
         /// Another one.
         second: String,
     },
-    /// Some days of a table that is not partitioned by day or month.
-    #[error("the table {table} has no partitions, so that no single days of it can be loaded")]
+    /// Some days of a table that has no partition for each.
+    #[error("single days of {table} cannot be loaded: it has no partition for each")]
     NotByDay {
         /// The table.
         table: String,
@@ -208,11 +208,11 @@ pub enum EngineError {
         table: String,
     },
     /// All rows of a copy would go.
-    #[error("the legacy place of {table} is empty, and its copy has {rows} rows")]
+    #[error("the legacy place of {table} is empty, and its copy has {rows} rows of it")]
     EmptySource {
         /// The table.
         table: String,
-        /// The rows of the copy.
+        /// The rows of the copy that would go.
         rows: u64,
     },
     /// A policy refused.
@@ -330,7 +330,7 @@ impl EngineError {
                 "give their inputs the same `load`, `key`, `time` and `shape`, or tables of their own".into(),
             ),
             Self::NotByDay { .. } => {
-                Some("write `day={day}/` or `month={month}/` at the end of the path of `new`".into())
+                Some("write `day={day}/` (or `month={month}/`, unless the legacy files lie by day) at the end of the path of `new`".into())
             }
             Self::Overlap { .. } => {
                 Some("times have an overlap such as `\"1h\"`, numbers one such as `\"1000\"`".into())

@@ -7,7 +7,8 @@
 //! and is counted in the [`ReadReport`].
 //!
 //! A PostgreSQL server is read by [`postgres`], a MongoDB server by [`mongo`]; [`read_live_relation`] reads a relation of
-//! either. An external job is run by [`command`].
+//! either. What a run reads of servers goes through one [`CutOff`]: all of it is of one state. With the feature `datafusion`
+//! a table or collection is a table of the query engine (`provider`). An external job is run by [`command`].
 //!
 //! Tables that dualrun itself wrote are read as their newest commit says ([`commits`]).
 //!

@@ -10,7 +10,7 @@ use arrow::{
     compute::{filter_record_batch, take_record_batch},
 };
 use dualrun_core::{
-    ExitCode, Period,
+    ExitCode, Period, PeriodUnit,
     load::{InputLoad, LoadMode, LoadOutcome, LoadedRows, Mark, Watermark},
 };
 use dualrun_lake::{LakeError, Merged, Rules, Spool, Stamp, Writer, merge, moved};
@@ -140,16 +140,20 @@ impl Plan {
     fn new(target: &Target<'_>, base: Option<&Commit>, request: &LoadRequest) -> Result<Self, EngineError> {
         let state = base.and_then(|base| base.load.as_ref());
         let before = state.and_then(|s| s.watermark.as_ref()).and_then(|w| w.to);
-        let by_day = [target.from_source.url.as_str(), target.from.place()]
-            .iter()
-            .any(|text| text.contains("{day}") || text.contains("{month}"));
+        let origin = format!("{}/{}", target.from_source.url, target.from.place());
+        let daily = origin.contains("{day}");
+        let by_day = daily || origin.contains("{month}");
         let wanted = match request.period {
             None if by_day => Some(Period::day(request.yesterday)),
             period => period,
         };
         if let Some(period) = wanted {
-            let unit =
-                target.layout.unit.ok_or_else(|| EngineError::NotByDay { table: target.name.clone() })?;
+            let not_by_day = || EngineError::NotByDay { table: target.name.clone() };
+            let unit = target.layout.unit.ok_or_else(not_by_day)?;
+            if daily && unit == PeriodUnit::Month {
+                // The files of some days of a month say nothing of its other days.
+                return Err(not_by_day());
+            }
             // Whole partitions are replaced.
             let first = Period::containing(period.start(), unit).start();
             let last = period.end()?.yesterday().unwrap_or(first);
@@ -195,13 +199,24 @@ impl Copy<'_, '_> {
                 m.count, m.field, m.found, m.expected
             )
         }));
-        report.notes.extend(read.missing_files.iter().map(|name| format!("the source has no {name}")));
-        report.watermark = self.watermark(largest, cut_off);
-        let base_rows = writer.base().map_or(0, Commit::rows);
-        if self.plan.mode == LoadMode::Full && report.rows.read == 0 && base_rows > 0 {
-            return Err(EngineError::EmptySource { table: self.target.name.clone(), rows: base_rows });
+        if let Some(first) = read.missing_files.first() {
+            let more = match read.missing_files.len() - 1 {
+                0 => String::new(),
+                more => format!(" and {more} others"),
+            };
+            report.notes.push(format!("the source has no {first}{more}"));
         }
-        self.partitions(writer, &spool, report).await.map_err(|source| self.failed(source))?;
+        report.watermark = self.watermark(largest, cut_off);
+        let replaced = writer.partitions().values().filter(|p| self.replaces(p.period));
+        let rows: u64 = replaced.map(Partition::rows).sum();
+        // Days of which there is no file are not days without a row.
+        let nothing_there = self.plan.mode == LoadMode::Full || !read.missing_files.is_empty();
+        if report.rows.read == 0 && rows > 0 && nothing_there {
+            return Err(EngineError::EmptySource { table: self.target.name.clone(), rows });
+        }
+        self.partitions(writer, &spool, read.missing_files.is_empty(), report)
+            .await
+            .map_err(|source| self.failed(source))?;
         let mut rows = report.rows;
         rows.total = writer.partitions().values().map(Partition::rows).sum();
         Ok(LoadState {
@@ -315,6 +330,7 @@ impl Copy<'_, '_> {
         &self,
         writer: &mut Writer,
         spool: &Spool,
+        all_there: bool,
         report: &mut InputLoad,
     ) -> Result<(), LakeError> {
         let layout = &self.target.layout;
@@ -327,13 +343,8 @@ impl Copy<'_, '_> {
         };
         let mut folders: BTreeMap<String, Option<Period>> =
             spool.partitions().map(|(period, _)| (layout.folder(period), period)).collect();
-        let replaced = |period: Option<Period>| match (self.plan.mode, self.plan.days) {
-            (LoadMode::Full, _) => true,
-            (LoadMode::Period, Some((first, end))) => {
-                period.is_some_and(|p| first <= p.start() && p.start() < end)
-            }
-            _ => false,
-        };
+        // A day without a file is not a day without a row.
+        let replaced = |period| self.replaces(period) && (all_there || spool.partition(period).is_some());
         for (folder, partition) in &there {
             if replaced(partition.period) || evicted.contains_key(folder) {
                 folders.insert(folder.clone(), partition.period);
@@ -368,6 +379,17 @@ impl Copy<'_, '_> {
             self.note_others(writer, report).await?;
         }
         Ok(())
+    }
+
+    /// Whether all rows of a partition are read, so that those that are not among them go.
+    fn replaces(&self, period: Option<Period>) -> bool {
+        match (self.plan.mode, self.plan.days) {
+            (LoadMode::Full, _) => true,
+            (LoadMode::Period, Some((first, end))) => {
+                period.is_some_and(|p| first <= p.start() && p.start() < end)
+            }
+            _ => false,
+        }
     }
 
     /// Files that stood there before dualrun wrote: they are no longer read.
