@@ -88,7 +88,11 @@ impl<'a> Scatter<'a> {
             let waiting = &mut self.waiting[part];
             let at = waiting.rows.bytes.len();
             if at == 0 {
-                waiting.rows.bytes.reserve_exact(self.enough + self.layout.width);
+                // Doubled twice it is just enough; texts that travel may leave only a part of it to the rows.
+                waiting.rows.bytes.reserve_exact(self.enough / 4 + 4 * self.layout.width);
+                if travel {
+                    waiting.rows.texts.reserve_exact(self.enough / 4 + 256);
+                }
             }
             waiting.rows.bytes.extend_from_slice(bytes);
             if travel {
