@@ -19,7 +19,8 @@ use crate::{
 pub struct Limits {
     /// Threads that read and compare.
     pub threads: usize,
-    /// Bytes of rows that may stand in memory at once, beyond what a few batches a thread take.
+    /// Bytes that the process may take where the sides are partitioned, with what reading and comparing need. Below some
+    /// 64 MiB, and a few more for each thread, that itself takes more.
     pub memory: u64,
     /// The folder for rows that exceed the memory; taken as it is needed and emptied at the end.
     pub spill: PathBuf,

@@ -157,7 +157,7 @@ mod tests {
             Rows {
                 bytes: (from..from + 40).collect(),
                 texts: vec![from; usize::from(from) * 3],
-                beside: (from % 2 == 0).then_some(beside),
+                beside: from.is_multiple_of(2).then_some(beside),
             }
         };
         let extents: Vec<Extent> = (0..20).map(|i| disk.write(&rows(i)).unwrap()).collect();

@@ -88,7 +88,14 @@ impl<'a> Scatter<'a> {
             let waiting = &mut self.waiting[part];
             let at = waiting.rows.bytes.len();
             if at == 0 {
-                waiting.rows.bytes.reserve_exact(self.enough + self.layout.width);
+                // Blocks of one size leave no holes. Texts that travel may leave only a part of it to the rows: a quarter
+                // doubled twice is just enough.
+                if travel {
+                    waiting.rows.bytes.reserve_exact(self.enough / 4 + 4 * self.layout.width);
+                    waiting.rows.texts.reserve_exact(self.enough / 4 + 256);
+                } else {
+                    waiting.rows.bytes.reserve_exact(self.enough + self.layout.width);
+                }
             }
             waiting.rows.bytes.extend_from_slice(bytes);
             if travel {

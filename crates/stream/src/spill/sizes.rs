@@ -76,7 +76,7 @@ impl Sizes {
         let (held, dictionary_bytes) = (left / 2, left / 16);
         let share = ((left - held - dictionary_bytes) / threads).max(LEAST_SHARE);
         let part_bytes = (share / PART_FACTOR).clamp(LEAST_PART, MOST_PART);
-        let by_size = (rows * row_bytes * 3 / 2).div_ceil(part_bytes);
+        let by_size = (rows.saturating_mul(row_bytes) / 2).saturating_mul(3).div_ceil(part_bytes);
         let by_waiting = (share / WAITING.start).clamp(1, MOST_PARTS);
         let parts = by_size.max((rows / PART_ROWS).min(GOOD_PARTS)).clamp(1, by_waiting);
         let waiting = (share / parts).clamp(WAITING.start, WAITING.end);
@@ -159,4 +159,39 @@ pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<Samp
         row_bytes: layout.width as u64 + travelling + beside / rows,
         orders,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stands_in_memory_at_once_fits_the_limit() {
+        for memory in [64 << 20, 512 << 20, 4 << 30, 1 << 40] {
+            for threads in [1, 2, 8] {
+                for (rows, row_bytes) in [(10, 40), (1 << 27, 40), (1 << 30, 40), (1 << 30, 2000)] {
+                    let limits = Limits { threads, memory, spill: std::env::temp_dir() };
+                    let sizes = Sizes::new(&limits, rows, row_bytes);
+                    let threads = threads as u64;
+                    let stays = sizes.held + sizes.dictionary_bytes;
+                    let waiting = threads * sizes.parts as u64 * sizes.waiting_bytes as u64;
+                    let compared = threads * sizes.part_bytes * PART_FACTOR;
+                    assert!(stays + waiting <= memory, "{limits:?} {rows} {sizes:?}");
+                    assert!(stays + compared <= memory, "{limits:?} {rows} {sizes:?}");
+                    assert!(
+                        sizes.parts as u64 <= MOST_PARTS && sizes.parts_of(u64::MAX) as u64 <= MOST_PARTS
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn hardly_any_memory_is_enough_to_go_on() {
+        for memory in [0, 1, 1 << 20] {
+            let limits = Limits { threads: 2, memory, spill: std::env::temp_dir() };
+            let sizes = Sizes::new(&limits, 1 << 30, 40);
+            assert!(sizes.parts > 1 && sizes.stretch_rows > 0 && sizes.part_bytes >= LEAST_PART, "{sizes:?}");
+        }
+    }
 }

@@ -67,11 +67,11 @@ fn batch(numbers: &[u64], is_new: bool) -> RecordBatch {
             Arc::new(
                 values
                     .iter()
-                    .map(|v| v.map(|v| if v % 3 == 0 { "x" } else { "y" }))
+                    .map(|v| v.map(|v| if v.is_multiple_of(3) { "x" } else { "y" }))
                     .collect::<DictionaryArray<Int32Type>>(),
             ),
         ),
-        ("flag", Arc::new(values.iter().map(|v| v.map(|v| v % 2 == 0)).collect::<BooleanArray>())),
+        ("flag", Arc::new(values.iter().map(|v| v.map(|v| v.is_multiple_of(2))).collect::<BooleanArray>())),
         ("byte", Arc::new(values.iter().map(|v| v.map(|v| v as i8)).collect::<Int8Array>())),
         ("unsigned", Arc::new(values.iter().map(|v| v.map(|v| u64::MAX - v)).collect::<UInt64Array>())),
         ("single", Arc::new(values.iter().map(|v| v.map(|v| v as f32 / 3.0)).collect::<Float32Array>())),
@@ -80,7 +80,7 @@ fn batch(numbers: &[u64], is_new: bool) -> RecordBatch {
             Arc::new(
                 values
                     .iter()
-                    .map(|v| v.map(|v| if v % 5 == 0 { -0.0 } else { v as f64 / 3.0 }))
+                    .map(|v| v.map(|v| if v.is_multiple_of(5) { -0.0 } else { v as f64 / 3.0 }))
                     .collect::<Float64Array>(),
             ),
         ),
