@@ -81,7 +81,7 @@ def parse(repository: Path) -> argparse.Namespace:
         parser.error(f"{options.extract} does not exist; build it with: {build}")
     missing = [VARIABLES[source] for source in options.sources if not os.environ.get(VARIABLES[source])]
     if missing:
-        parser.error(f'{", ".join(missing)} is not set; run: eval "$(scripts/services env)"')
+        parser.error(f'not set: {", ".join(missing)}; run: eval "$(scripts/services env)"')
     return options
 
 

@@ -471,7 +471,8 @@ const ELEMENTS: &[(&str, &[&str], &str)] = &[
         "to_char(e, 'YYYY-MM-DD\"T\"HH24:MI:SS') || rtrim(rtrim(to_char(e, '.US'), '0'), '.') || 'Z'",
     ),
     ("mood", &["sad", "so so"], "e::text"),
-    ("kilo", &["0.125", "7"], "to_char(e, 'FM999990.000')"),
+    // The server does not tell the digits that a domain inside of an array has.
+    ("kilo", &["0.125", "7"], "e::numeric(76,38)::text"),
     ("int4range", &["[1,6)", "empty", "(,3)"], "e::text"),
     ("tstzrange", &["[2025-01-01 00:00:00+00,)"], "e::text"),
     ("pair", &["(1,\"a,b\")", "(,)"], "e::text"),
