@@ -1,5 +1,4 @@
 //! What the end-to-end tests in `tests/` share: files of rows to compare, parts of
-//! real servers and ways to them that can be disturbed, and a look into the state database.
 //! real servers, servers and proxies of their own, and a look into the state database.
 //!
 //! The tests see the product from outside: its command line, the files that it reads and writes. Nothing here calls
@@ -8,7 +7,6 @@
 pub mod bucket;
 pub mod cluster;
 pub mod disturbance;
-pub mod documents;
 pub mod documents;
 pub mod ferretdb;
 pub mod lake;

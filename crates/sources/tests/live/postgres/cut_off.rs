@@ -55,7 +55,14 @@ async fn all_readings_of_a_cut_off_see_one_snapshot_whoever_logs_in() {
         let consistency = first.consistency.unwrap();
         assert_eq!((consistency.cut, consistency.strength), (CutKind::Snapshot, CutStrength::Snapshot));
         assert_eq!(Some(consistency), second.consistency, "it is the same snapshot");
-        let counted = mine.query(&format!("SELECT count(*) FROM {}.usage", place.schema), &[]).await.unwrap();
+        let counted = mine
+            .query(
+                &format!("SELECT count(*) FROM {}.usage", place.schema),
+                &[],
+                &dualrun_sources::Gentle::default(),
+            )
+            .await
+            .unwrap();
         let count = counted.batches[0].column(0).as_primitive::<Int64Type>().value(0);
         assert_eq!(count, 1000, "a calculation on the server sees it too");
         drop((mine, other));
