@@ -29,8 +29,8 @@ pub async fn moved(
     if layout.unit.is_none() {
         return Ok(found);
     }
-    let coming = coming(new, key, layout)?;
-    if coming.is_empty() {
+    let coming = Coming::new(new, key, layout)?;
+    if coming.keys.is_empty() || there.is_empty() {
         return Ok(found);
     }
     let files =
@@ -38,7 +38,7 @@ pub async fn moved(
     let read = stream::iter(files)
         .map(|(folder, file)| {
             let coming = &coming;
-            async move { Ok::<_, LakeError>((folder, elsewhere(table, file, folder, coming, key).await?)) }
+            async move { Ok::<_, LakeError>((folder, coming.elsewhere(table, file, folder, key).await?)) }
         })
         .buffer_unordered(AT_ONCE);
     futures::pin_mut!(read);
@@ -50,42 +50,50 @@ pub async fn moved(
     Ok(found)
 }
 
-/// The folder of each key that comes.
-fn coming(new: &Spool, key: &[String], layout: &Layout) -> Result<HashMap<u128, String>, LakeError> {
-    let hasher = Hasher::of_key(new.schema(), key)?;
-    let mut coming = HashMap::new();
-    for (period, rows) in new.partitions() {
-        let folder = layout.folder(period);
-        for batch in rows.batches() {
-            for key in hasher.hash(&batch?)? {
-                if coming.insert(key, folder.clone()).is_some_and(|other| other != folder) {
-                    return Err(LakeError::KeyTwice { rows: 1 });
+/// The folder of each key that comes: many keys, few folders.
+struct Coming {
+    folders: Vec<String>,
+    keys: HashMap<u128, u32>,
+}
+
+impl Coming {
+    fn new(new: &Spool, key: &[String], layout: &Layout) -> Result<Self, LakeError> {
+        let hasher = Hasher::of_key(new.schema(), key)?;
+        let (mut folders, mut keys) = (Vec::new(), HashMap::new());
+        for ((period, rows), folder) in new.partitions().zip(0..) {
+            folders.push(layout.folder(period));
+            for batch in rows.batches() {
+                for key in hasher.hash(&batch?)? {
+                    if keys.insert(key, folder).is_some_and(|other| other != folder) {
+                        return Err(LakeError::KeyTwice { rows: 1 });
+                    }
                 }
             }
         }
+        Ok(Self { folders, keys })
     }
-    Ok(coming)
-}
 
-/// The keys of a file that come in another folder.
-async fn elsewhere(
-    table: &Location,
-    file: &DataFile,
-    folder: &str,
-    coming: &HashMap<u128, String>,
-    key: &[String],
-) -> Result<Vec<u128>, LakeError> {
-    let mut found = Vec::new();
-    let mut rows = FileReader::open(table, file).await?.rows(Some(key))?;
-    while let Some(batch) = rows.try_next().await? {
-        let hasher = match Hasher::of_key(&batch.schema(), key) {
-            Ok(hasher) => hasher,
-            // An old file may lack a column that the key has now: none of its rows is meant.
-            Err(LakeError::NoColumn { .. }) => return Ok(found),
-            Err(error) => return Err(error),
-        };
-        let is_moved = |key: &u128| coming.get(key).is_some_and(|other| other != folder);
-        found.extend(hasher.hash(&batch)?.into_iter().filter(is_moved));
+    /// The keys of a file that come in another folder.
+    async fn elsewhere(
+        &self,
+        table: &Location,
+        file: &DataFile,
+        folder: &String,
+        key: &[String],
+    ) -> Result<Vec<u128>, LakeError> {
+        let mut found = Vec::new();
+        let own = self.folders.iter().zip(0_u32..).find(|(known, _)| *known == folder).map(|(_, n)| n);
+        let mut rows = FileReader::open(table, file).await?.rows(Some(key))?;
+        while let Some(batch) = rows.try_next().await? {
+            let hasher = match Hasher::of_key(&batch.schema(), key) {
+                Ok(hasher) => hasher,
+                // An old file may lack a column that the key has now: none of its rows is meant.
+                Err(LakeError::NoColumn { .. }) => return Ok(found),
+                Err(error) => return Err(error),
+            };
+            let is_moved = |key: &u128| self.keys.get(key).is_some_and(|other| Some(*other) != own);
+            found.extend(hasher.hash(&batch)?.into_iter().filter(is_moved));
+        }
+        Ok(found)
     }
-    Ok(found)
 }
