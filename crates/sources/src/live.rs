@@ -239,12 +239,6 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_differs_is_told() {
-        assert_eq!((skewed(1500), skewed(-1999)), (String::new(), String::new()));
-        assert_eq!(skewed(-65_000), " by the clock of the server, which is 65 s behind the one here");
-    }
-
-    #[test]
     fn a_table_stands_behind_the_last_hash() {
         assert_eq!(parts("postgres://u:p@h/d#core.usage").unwrap(), ("postgres://u:p@h/d", "core.usage"));
         for missing in [

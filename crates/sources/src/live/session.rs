@@ -507,4 +507,10 @@ mod tests {
         assert_eq!(counts("invoices").differ(7), None);
         assert_eq!(counts("usage").differ(6), Some(5));
     }
+
+    #[test]
+    fn a_clock_that_differs_is_told() {
+        assert_eq!((skewed(1500), skewed(-1999)), (String::new(), String::new()));
+        assert_eq!(skewed(-65_000), " by the clock of the server, which is 65 s behind the one here");
+    }
 }
