@@ -373,26 +373,23 @@ pub(super) async fn table_read(
         parallel: PARALLEL,
         ..TableRead::all(name)
     };
-    if request.days.is_some() || request.since.is_some() || part.columns.is_some() {
-        let raw = source.table(&read.table, &postgres_options(request)).await?.schema;
-        if let Some(days) = &request.days {
-            read.conditions = window::conditions(&raw, days);
+    // A name that the server does not know is told in words of its own, not in those of a query.
+    let raw = source.table(&read.table, &postgres_options(request)).await?.schema;
+    if let Some(days) = &request.days {
+        read.conditions = window::conditions(&raw, days);
+    }
+    read.conditions.extend(request.since.as_ref().and_then(|since| window::condition(&raw, since)));
+    if let Some(wanted) = &part.columns {
+        let mut columns = match declared {
+            Some(declared) => ShapedColumns::new(&raw, declared)?.only(wanted).raw(&raw),
+            None => raw.fields().iter().map(|f| f.name().clone()).filter(|n| wanted.contains(n)).collect(),
+        };
+        if columns.is_empty() {
+            // Rows without any column cannot be sent: one that costs little stands for them.
+            let small = raw.fields().iter().find(|f| f.data_type().is_primitive());
+            columns.extend(small.or_else(|| raw.fields().first()).map(|f| f.name().clone()));
         }
-        read.conditions.extend(request.since.as_ref().and_then(|since| window::condition(&raw, since)));
-        if let Some(wanted) = &part.columns {
-            let mut columns = match declared {
-                Some(declared) => ShapedColumns::new(&raw, declared)?.only(wanted).raw(&raw),
-                None => {
-                    raw.fields().iter().map(|f| f.name().clone()).filter(|n| wanted.contains(n)).collect()
-                }
-            };
-            if columns.is_empty() {
-                // Rows without any column cannot be sent: one that costs little stands for them.
-                let small = raw.fields().iter().find(|f| f.data_type().is_primitive());
-                columns.extend(small.or_else(|| raw.fields().first()).map(|f| f.name().clone()));
-            }
-            read.columns = Some(columns);
-        }
+        read.columns = Some(columns);
     }
     // One query is the quickest, and should not be a long one.
     read.in_steps = read.limit.is_none()
