@@ -185,7 +185,7 @@ async fn rows_are_sent_as_they_are_taken_and_a_dropped_query_ends_on_the_server(
         let mark = format!("mark_{}", place.schema);
         place
             .sql(&format!(
-                "CREATE TABLE {mark} AS SELECT i AS n, repeat('x', 200) AS filler FROM generate_series(1, 400000) i"
+                "CREATE TABLE {mark} AS SELECT i AS n, repeat('x', 200) AS filler FROM generate_series(1, 90000) i"
             ))
             .await;
         let session = session(&place).await;
