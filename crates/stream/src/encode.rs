@@ -12,6 +12,7 @@ mod texts;
 
 use std::{
     fs::File,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -94,33 +95,40 @@ impl Encoder {
 
     /// A row group without rows.
     pub(crate) fn group(&self) -> Result<Group, ParquetError> {
-        let mut own: Vec<Option<Leaf>> = Vec::new();
-        for (number, data_type) in self.schema.fields().iter().flat_map(|f| leaves(f)).enumerate() {
-            let described = (number < self.described.num_columns()).then(|| self.described.column(number));
-            let room = || self.room().pop().unwrap_or_default();
-            own.push(described.zip(data_type).and_then(|(c, t)| Leaf::new(c, t, &self.properties, room)));
-        }
-        let mut writers = Vec::new();
-        if own.iter().any(Option::is_none) || own.len() != self.described.num_columns() {
-            writers = self.factory.create_column_writers(0)?;
-        }
-        let (mut own, mut writers) = (own.into_iter(), writers.into_iter());
-        let mut columns = Vec::new();
+        let mut columns: Vec<Option<Column>> = Vec::new();
+        let mut counts = Vec::new();
         let mut at = 0;
         for (root, field) in self.schema.fields().iter().enumerate() {
-            let count = (at..self.described.num_columns())
-                .take_while(|leaf| self.described.get_column_root_idx(*leaf) == root)
-                .count();
+            let leaves_of_root = (at..self.described.num_columns())
+                .take_while(|leaf| self.described.get_column_root_idx(*leaf) == root);
+            let count = leaves_of_root.count();
+            columns.push(self.own_column(field, at..at + count));
+            counts.push(count);
             at += count;
-            let mine: Vec<_> = own.by_ref().take(leaves(field).len()).collect();
-            let theirs: Vec<_> = writers.by_ref().take(count).collect();
-            let whole: Option<Vec<Leaf>> = mine.into_iter().collect();
-            columns.push(match whole {
-                Some(leaves) if leaves.len() == count => Column::Own(leaves),
-                _ => Column::Crate(theirs),
-            });
         }
-        Ok(Group { columns, rows: 0, page_rows: 0 })
+        let mut writers = Vec::new().into_iter();
+        if columns.iter().any(Option::is_none) {
+            writers = self.factory.create_column_writers(0)?.into_iter();
+        }
+        let columns = columns.into_iter().zip(counts).map(|(own, count)| {
+            let theirs: Vec<_> = writers.by_ref().take(count).collect();
+            own.unwrap_or(Column::Crate(theirs))
+        });
+        Ok(Group { columns: columns.collect(), rows: 0, page_rows: 0 })
+    }
+
+    /// A field whose leaves, at these places, can all be encoded here; none where one of them cannot.
+    fn own_column(&self, field: &Field, places: Range<usize>) -> Option<Column> {
+        let types = leaves(field);
+        // What is nested deeper has more leaves than types.
+        if types.len() != places.len() {
+            return None;
+        }
+        let room = || self.room().pop().unwrap_or_default();
+        let leaf = |(place, data_type): (usize, Option<&DataType>)| {
+            Leaf::new(self.described.column(place), data_type?, &self.properties, room)
+        };
+        places.zip(types).map(leaf).collect::<Option<Vec<_>>>().map(Column::Own)
     }
 
     fn room(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {

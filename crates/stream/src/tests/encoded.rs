@@ -6,6 +6,7 @@ use arrow::{
     array::{
         Array, ArrayRef, Date32Array, Decimal128Array, DictionaryArray, Float32Array, Float64Array,
         Int64Array, ListArray, StringArray, StructArray, TimestampMicrosecondArray, UInt64Array,
+        new_null_array,
     },
     buffer::NullBuffer,
     compute::{cast, concat_batches},
@@ -41,6 +42,17 @@ fn parts() -> Fields {
     .into()
 }
 
+/// A document within a document: more leaves than fields.
+fn nested() -> Fields {
+    let inner: Fields =
+        vec![Field::new("m", DataType::Int64, true), Field::new("n", DataType::Int64, true)].into();
+    vec![
+        Field::new("legacy", DataType::Struct(inner.clone()), true),
+        Field::new("new", DataType::Struct(inner), true),
+    ]
+    .into()
+}
+
 fn schema() -> SchemaRef {
     let micro = TimestampMicrosecondArray::from(vec![0]).with_timezone("UTC");
     let simple: Fields = parts().iter().take(2).cloned().collect();
@@ -58,6 +70,9 @@ fn schema() -> SchemaRef {
         Field::new("cell", DataType::Struct(simple), true),
         Field::new("deep", DataType::Struct(parts()), true),
         Field::new("list", list, true),
+        Field::new("far", DataType::Struct(nested()), true),
+        Field::new("last", DataType::Utf8, true),
+        Field::new("later", DataType::Utf8, true),
     ]))
 }
 
@@ -88,6 +103,11 @@ fn batch(rows: &[Row], coded: bool) -> RecordBatch {
         rows.iter().map(|r| r.0.map(|n| vec![Some(i32::from(n)); usize::from(r.3 % 3)])),
     );
     let micro: TimestampMicrosecondArray = longs().collect();
+    let number = || -> ArrayRef { Arc::new(longs().collect::<Int64Array>()) };
+    let inner = || match nested()[0].data_type() {
+        DataType::Struct(fields) => document(fields, vec![number(), number()], None),
+        other => new_null_array(other, rows.len()),
+    };
     let columns: Vec<ArrayRef> = vec![
         as_codes(&texts),
         as_codes(&words),
@@ -101,6 +121,9 @@ fn batch(rows: &[Row], coded: bool) -> RecordBatch {
         cell,
         deep,
         Arc::new(list),
+        document(&nested(), vec![inner(), inner()], None),
+        as_codes(&words),
+        as_codes(&texts),
     ];
     let fields = schema()
         .fields()
