@@ -40,7 +40,7 @@ pub(super) struct Leaf {
 
 enum Values {
     Fixed(Fixed),
-    Texts(Texts),
+    Texts(Box<Texts>),
 }
 
 /// Numbers as Parquet holds them: as Arrow does.
@@ -79,9 +79,10 @@ impl Leaf {
             Values::Fixed(Fixed { width, bytes: Vec::new(), range: None, order })
         };
         let values = match (data_type, physical) {
-            (DataType::Utf8, Type::BYTE_ARRAY) => {
-                Values::Texts(Texts::new(properties.dictionary_enabled(column.path()), has_statistics))
-            }
+            (DataType::Utf8, Type::BYTE_ARRAY) => Values::Texts(Box::new(Texts::new(
+                properties.dictionary_enabled(column.path()),
+                has_statistics,
+            ))),
             (DataType::Float64, Type::DOUBLE) | (DataType::Int64 | DataType::UInt64, Type::INT64) => fixed(8),
             (
                 DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _),
