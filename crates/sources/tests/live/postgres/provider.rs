@@ -185,7 +185,8 @@ async fn rows_are_sent_as_they_are_taken_and_a_dropped_query_ends_on_the_server(
         let mark = format!("mark_{}", place.schema);
         place
             .sql(&format!(
-                "CREATE TABLE {mark} AS SELECT i AS n, repeat('x', 200) AS filler FROM generate_series(1, 90000) i"
+                "CREATE TABLE {mark} AS SELECT i AS n, repeat('x', 200) AS filler FROM generate_series(1, 90000) i; \
+                 ANALYZE {mark}"
             ))
             .await;
         let session = session(&place).await;
@@ -193,7 +194,7 @@ async fn rows_are_sent_as_they_are_taken_and_a_dropped_query_ends_on_the_server(
         assert_eq!(table.schema().fields().len(), 2);
         let engine = SessionContext::new();
         engine.register_table("t", Arc::new(table)).unwrap();
-        let frame = engine.sql("SELECT n FROM t WHERE n > 0 AND filler <> 'y'").await.unwrap();
+        let frame = engine.sql("SELECT n, filler FROM t WHERE n > 0 AND filler <> 'y'").await.unwrap();
         let mut rows = frame.execute_stream().await.unwrap();
         rows.next().await.unwrap().unwrap();
         tokio::time::sleep(Duration::from_millis(300)).await;
