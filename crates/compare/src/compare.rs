@@ -19,10 +19,12 @@ use crate::{
 
 mod books;
 mod cells;
+mod chunk;
 mod floats;
 mod fold;
 mod group;
 mod judge;
+mod marks;
 mod stretch;
 mod walk;
 

@@ -16,7 +16,7 @@ use dualrun_core::Verdict;
 
 use crate::{block::Block, coded::Source, error::CompareError, schema::Common, spec::Parts};
 
-pub(crate) use stretch::{MANY, StretchRows};
+pub(crate) use stretch::{Chosen, MANY, StretchRows};
 use words::Words;
 
 /// Rows of one batch that is given to the sink.

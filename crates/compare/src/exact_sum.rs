@@ -51,7 +51,8 @@ impl ExactSum {
 
     /// Back to 0, keeping the room.
     pub fn clear(&mut self) {
-        self.limbs.fill(0);
+        // Mostly few limbs, and mostly 0: cheaper looked at than filled.
+        self.limbs.iter_mut().filter(|limb| **limb != 0).for_each(|limb| *limb = 0);
         self.adds = 0;
     }
 
@@ -92,10 +93,18 @@ impl ExactSum {
 
     /// The float nearest to the sum, ties to even; infinite beyond the range of a float.
     pub fn value(&self) -> f64 {
-        if self.limbs.iter().all(|limb| *limb == 0) {
+        let Some(used) = self.limbs.iter().rposition(|limb| *limb != 0).map(|top| top + 1) else {
             return 0.0;
-        }
-        let (negative, limbs) = self.magnitude();
+        };
+        // Sums of values of like size have few limbs: they need no memory of their own.
+        let (mut few, mut many) = ([0; 8], Vec::new());
+        let limbs = if used < few.len() {
+            &mut few[..=used]
+        } else {
+            many.resize(used + 1, 0);
+            &mut many
+        };
+        let negative = magnitude(&self.limbs[..used], limbs);
         let Some(top) = limbs.iter().rposition(|l| *l != 0) else { return 0.0 };
         // The highest 128 bits hold more than a mantissa, wherever in its limb the first bit stands.
         let limb = |below: usize| top.checked_sub(below).map_or(0, |i| limbs[i] as u128);
@@ -120,21 +129,7 @@ impl ExactSum {
 
     /// Whether the sum is below zero.
     pub fn is_negative(&self) -> bool {
-        self.magnitude().0
-    }
-
-    /// Sign and limbs of the absolute value, each limb in 0..2^32.
-    fn magnitude(&self) -> (bool, Vec<i64>) {
-        let mut limbs = self.limbs.clone();
-        let carry = carry_out(&mut limbs);
-        if carry >= 0 {
-            limbs.push(carry);
-            return (false, limbs);
-        }
-        let mut limbs: Vec<i64> = self.limbs.iter().map(|l| -l).collect();
-        let carry = carry_out(&mut limbs);
-        limbs.push(carry);
-        (true, limbs)
+        magnitude(&self.limbs, &mut vec![0; self.limbs.len() + 1])
     }
 
     fn count(&mut self, adds: u32) {
@@ -170,6 +165,19 @@ impl ExactSum {
         }
         from - self.low
     }
+}
+
+/// Whether a sum is negative. Writes the limbs of its absolute value, each in 0..2^32, and one more for what is above them.
+fn magnitude(limbs: &[i64], absolute: &mut [i64]) -> bool {
+    let count = limbs.len();
+    absolute[..count].copy_from_slice(limbs);
+    absolute[count] = carry_out(&mut absolute[..count]);
+    let negative = absolute[count] < 0;
+    if negative {
+        absolute.iter_mut().zip(limbs).for_each(|(slot, limb)| *slot = -limb);
+        absolute[count] = carry_out(&mut absolute[..count]);
+    }
+    negative
 }
 
 fn carry_out(limbs: &mut [i64]) -> i64 {

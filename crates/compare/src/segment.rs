@@ -86,6 +86,13 @@ impl Segment {
         }
     }
 
+    /// Whether a cell beyond tolerance with this |new − legacy| would be taken note of.
+    pub(crate) fn may_store(&self, magnitude: f64) -> bool {
+        self.largest.is_none_or(|(known, _)| {
+            Some(magnitude) > known || (self.tied.is_some() && Some(magnitude) == known)
+        })
+    }
+
     pub(crate) fn scale(&self) -> i8 {
         self.figures.as_ref().map_or(0, |figures| figures.scale)
     }

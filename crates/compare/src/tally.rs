@@ -1,18 +1,15 @@
 //! Counts and sums of one customer, or of the run.
 
-use std::{borrow::Cow, sync::Arc};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use dualrun_core::{
     Verdict, VerdictCounts,
-    run::{
-        ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, LargestDifference, PerSide, RowCounts,
-        figures::Figure,
-    },
+    run::{ColumnKind, ColumnReport, CustomerReport, CustomerVerdict, LargestDifference, PerSide, RowCounts},
 };
 
 use crate::{
-    customers::Line,
+    customers::{Line, Shown},
     measure::{Sum, scale_of},
     order::Order,
     schema::Common,
@@ -187,7 +184,7 @@ impl Stats {
     fn report(&self, column: &CompareColumn, plain: bool) -> ColumnReport {
         let line = self.line(column, plain);
         let [legacy_total, new_total, net, gross, unexplained, max_relative] = match line.figures {
-            Some(figures) => figures.map(|figure| Some(Figure(figure.into_owned()))),
+            Some(figures) => figures.map(|figure| Some(figure.into_figure())),
             None => [const { None }; 6],
         };
         ColumnReport {
@@ -223,10 +220,7 @@ impl Stats {
         }
         if let Some(figures) = &self.figures {
             let scale = figures.scale;
-            let text = |sum: &Sum| -> Cow<'a, str> {
-                // Most customers of most runs agree.
-                if sum.is_zero() { "0".into() } else { sum.figure(scale).0.into() }
-            };
+            let text = |sum: &Sum| sum.shown(scale);
             let legacy = text(&figures.legacy);
             let new = if figures.delta.is_zero() {
                 legacy.clone()
@@ -237,11 +231,7 @@ impl Stats {
             };
             let gross = text(&figures.gross);
             let unexplained = if plain { gross.clone() } else { text(&figures.unexplained) };
-            let relative: Cow<'a, str> = if figures.max_relative == 0.0 {
-                "0".into()
-            } else {
-                Figure::from_f64(figures.max_relative).0.into()
-            };
+            let relative = Shown::Float(figures.max_relative);
             if figures.beyond {
                 let size = figures.gross.to_f64(scale);
                 line.offsetting = size > 0.0 && figures.delta.to_f64(scale).abs() <= OFFSETTING_SHARE * size;

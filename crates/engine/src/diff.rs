@@ -31,8 +31,8 @@ use crate::{
 /// Parquet with no more rows than this is read at once and sorted in memory.
 const SMALL_ROWS: u64 = 1 << 17;
 
-/// Rows of differences in which signatures are looked for.
-const HEAD_ROWS: u64 = 200_000;
+/// Rows of differences in which signatures are looked for: a pattern shows in far fewer.
+const SAMPLE_ROWS: u64 = 10_000;
 
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +128,7 @@ pub async fn diff(
             common: &task_common,
             options: &options,
             outputs: outputs.as_ref(),
-            head: HEAD_ROWS,
+            sample: SAMPLE_ROWS,
             limits: &limits,
             watch: &*watch,
             confirm: &confirm,
@@ -237,11 +237,19 @@ fn name_findings(common: &Common, compared: &Compared, report: &mut RunReport) -
     let attributes = spec.columns.iter().filter(|c| c.kind == dualrun_compare::CompareKind::Attribute);
     let mut reader = CellReader::new(&spec.key, spec.customer.as_deref())
         .attributes(attributes.map(|c| c.name.clone()).filter(numeric));
-    for batch in &compared.head {
+    for batch in &compared.sample {
         reader.push(batch).map_err(explain)?;
     }
     let mut cells: Cells = reader.finish();
     cells.total = cells.total.max(unexplained_cells(report));
+    if cells.truncated() {
+        report.notes.push(format!(
+            "signatures were looked for in {} of {} unexplained cells, taken from all parts of the key; what is said of \
+             them counts those",
+            cells.cells.len(),
+            cells.total
+        ));
+    }
     report.findings = dualrun_explain::findings(&cells, &dualrun_explain::Context::default());
     Ok(())
 }

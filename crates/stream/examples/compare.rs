@@ -39,7 +39,7 @@ fn main() {
         common: &common,
         options: &options,
         outputs: outputs.as_ref(),
-        head: 200_000,
+        sample: 20_000,
         limits: &limits,
         watch: &Quiet,
         confirm: &|| Ok(()),

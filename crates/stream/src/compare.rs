@@ -43,8 +43,8 @@ pub enum Way {
 pub struct Compared {
     /// Counts, sums, customers.
     pub comparison: Comparison,
-    /// The first differences, as many as were asked for.
-    pub head: Vec<RecordBatch>,
+    /// Differences of all parts of the key, about as many as were asked for where there are more.
+    pub sample: Vec<RecordBatch>,
     /// How the rows were brought together.
     pub way: Way,
 }
@@ -67,8 +67,8 @@ pub struct Request<'a> {
     pub options: &'a Options,
     /// Files for what differs.
     pub outputs: Option<&'a OutputFiles>,
-    /// So many rows of differences, or somewhat more, come back.
-    pub head: u64,
+    /// So many rows of differences come back, or one of each part of the rows where that is more.
+    pub sample: u64,
     /// Threads, memory, spill folder.
     pub limits: &'a Limits,
     /// Is told how far it has come.
@@ -84,7 +84,7 @@ pub struct Request<'a> {
 /// # Errors
 /// What reading, comparing, spilling and writing say. No file has its name then.
 pub fn compare_sides(legacy: &Side, new: &Side, request: &Request<'_>) -> Result<Compared, StreamError> {
-    let Request { common, options, outputs, head, limits, watch, confirm } = *request;
+    let Request { common, options, outputs, sample, limits, watch, confirm } = *request;
     let common = Arc::new(common.clone());
     // The cap is one of the file, not of each part: what is looked at, counted and summed does not depend on it.
     let cap = options.max_differences;
@@ -97,19 +97,19 @@ pub fn compare_sides(legacy: &Side, new: &Side, request: &Request<'_>) -> Result
         files.finish().map(|()| comparison)
     };
     let files = Files::create(outputs, &common, cap)?;
-    let work = Work::new(&common, &files, head);
+    let work = Work::new(&common, &files, sample);
     match ranges::run((legacy, new), &work, options, files, limits, watch) {
-        Ok((comparison, head, files)) => {
+        Ok((comparison, sample, files)) => {
             let comparison = finish(comparison, files)?;
-            return Ok(Compared { comparison, head, way: Way::Sorted });
+            return Ok(Compared { comparison, sample, way: Way::Sorted });
         }
         Err(error) if error.is_unsorted() => {}
         Err(error) => return Err(error),
     }
     let files = Files::create(outputs, &common, cap)?;
-    let work = Work::new(&common, &files, head);
+    let work = Work::new(&common, &files, sample);
     let found = spill::run((legacy, new), &work, options, files, limits, watch)?;
     let comparison = finish(found.comparison, found.files)?;
     let way = Way::Partitioned { spilled: found.spilled };
-    Ok(Compared { comparison, head: found.head, way })
+    Ok(Compared { comparison, sample: found.sample, way })
 }

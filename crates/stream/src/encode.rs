@@ -6,8 +6,10 @@
 //! decimals, …) goes through the writer of the crate, column by column of the same row group.
 
 mod chunk;
+mod fixed;
 mod hybrid;
 mod leaf;
+mod numbers;
 mod texts;
 
 use std::{

@@ -14,6 +14,7 @@ mod ordered;
 pub mod output;
 mod plan;
 mod ranges;
+mod sample;
 mod side;
 mod spill;
 mod work;

@@ -15,6 +15,7 @@ use dualrun_compare::{Common, CompareError, Comparison, Fold, Options, Parts};
 use crate::{
     error::StreamError,
     output::{Files, Piece, PieceSink},
+    sample::Sample,
     work::{Done, Work},
 };
 
@@ -25,14 +26,13 @@ const AHEAD: u64 = 3;
 pub(crate) struct Gathered<'a> {
     fold: Fold<'a>,
     files: Files,
-    head: Vec<RecordBatch>,
-    head_rows: u64,
+    sample: Sample,
 }
 
 impl<'a> Gathered<'a> {
     pub(crate) fn new(common: &'a Common, options: &'a Options, files: Files) -> Self {
         let fold = Fold::new(common, Parts::PLAIN, options);
-        Self { fold, files, head: Vec::new(), head_rows: 0 }
+        Self { fold, files, sample: Sample::default() }
     }
 
     fn add(&mut self, done: Done, work: &Work<'_>) -> Result<(), StreamError> {
@@ -40,23 +40,21 @@ impl<'a> Gathered<'a> {
         let sink = work.customers.is_some().then_some(&mut edge as _);
         self.fold.add(done.partial, sink).map_err(StreamError::Compare)?;
         self.files.append(done.differences, done.customers, edge)?;
-        for batch in done.head {
-            if self.head_rows < work.head_wanted {
-                self.head_rows += batch.num_rows() as u64;
-                self.head.push(batch);
-            }
-        }
-        work.head_full.store(self.head_rows >= work.head_wanted, Ordering::Relaxed);
+        self.sample.add(done.sample, &work.share, work.sample_rows).map_err(failed)?;
         work.file_full.store(self.files.is_full(), Ordering::Relaxed);
         Ok(())
     }
 
-    pub(crate) fn finish(mut self) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
+    pub(crate) fn finish(
+        mut self,
+        work: &Work<'_>,
+    ) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
         let mut edge = PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), 0);
         let sink = self.files.customers.is_some().then_some(&mut edge as _);
         let comparison = self.fold.finish(sink).map_err(StreamError::Compare)?;
         self.files.append(Piece::default(), Piece::default(), edge)?;
-        Ok((comparison, self.head, self.files))
+        let sample = self.sample.finish(&work.share, work.sample_rows).map_err(failed)?;
+        Ok((comparison, sample, self.files))
     }
 }
 
@@ -169,8 +167,12 @@ pub(crate) fn in_order<P: Send>(
     });
     match failed {
         Some(error) => Err(error),
-        None => gathered.finish(),
+        None => gathered.finish(work),
     }
+}
+
+fn failed(source: arrow::error::ArrowError) -> StreamError {
+    StreamError::Compare(CompareError::Arrow(source))
 }
 
 /// An error of reading comes back as itself.

@@ -28,6 +28,7 @@ use tempfile::TempPath;
 use crate::{
     encode::{EncodedGroup, Encoder, Group},
     error::StreamError,
+    sample::copied,
 };
 
 /// From so many rows on a thread encodes them itself.
@@ -61,10 +62,20 @@ impl Files {
         let Some(wanted) = wanted else { return Ok(Self::default()) };
         let differences = differences_schema(common, &Parts::PLAIN);
         let customers = customers_batch(&[]).map_err(StreamError::Compare)?.schema();
-        let file = |path: &PathBuf, schema: &SchemaRef, cap| GrowingFile::create(path, schema, common, cap);
+        let create = GrowingFile::create;
+        let by_customer = || customers_properties(properties(&customers, common));
         Ok(Self {
-            differences: Some(file(&wanted.differences, &differences, cap.unwrap_or(u64::MAX))?),
-            customers: wanted.customers.as_ref().map(|path| file(path, &customers, u64::MAX)).transpose()?,
+            differences: Some(create(
+                &wanted.differences,
+                &differences,
+                properties(&differences, common),
+                cap.unwrap_or(u64::MAX),
+            )?),
+            customers: wanted
+                .customers
+                .as_ref()
+                .map(|path| create(path, &customers, by_customer(), u64::MAX))
+                .transpose()?,
         })
     }
 
@@ -148,16 +159,16 @@ pub(crate) struct PieceSink {
     waiting: usize,
     group: Option<Group>,
     /// The first rows, so many as are wanted.
-    pub(crate) head: Vec<RecordBatch>,
-    head_rows: u64,
-    head_wanted: u64,
+    sample: Vec<RecordBatch>,
+    sample_rows: u64,
+    sample_wanted: u64,
 }
 
 impl GrowingFile {
     pub(crate) fn create(
         path: &Path,
         schema: &SchemaRef,
-        common: &Common,
+        properties: WriterPropertiesBuilder,
         room: u64,
     ) -> Result<Self, StreamError> {
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| StreamError::Write {
@@ -171,8 +182,7 @@ impl GrowingFile {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let file = temporary(folder).map_err(|e| failed(e.into()))?;
         let (file, temporary) = file.into_parts();
-        let (writer, encoder) =
-            Encoder::create(file, schema, properties(schema, common)).map_err(|e| failed(e.into()))?;
+        let (writer, encoder) = Encoder::create(file, schema, properties).map_err(|e| failed(e.into()))?;
         Ok(Self {
             path: path.to_owned(),
             temporary,
@@ -254,16 +264,16 @@ impl ClosedFile {
 }
 
 impl PieceSink {
-    /// Without an encoder the rows are dropped, apart from the first `head_wanted`.
-    pub(crate) fn new(encoder: Option<Arc<Encoder>>, head_wanted: u64) -> Self {
+    /// Without an encoder the rows are dropped, apart from the first `sample_wanted`.
+    pub(crate) fn new(encoder: Option<Arc<Encoder>>, sample_wanted: u64) -> Self {
         Self {
             encoder,
             piece: Piece::default(),
             waiting: 0,
             group: None,
-            head: Vec::new(),
-            head_rows: 0,
-            head_wanted,
+            sample: Vec::new(),
+            sample_rows: 0,
+            sample_wanted,
         }
     }
 
@@ -275,16 +285,20 @@ impl PieceSink {
         if let Some(group) = self.group.take() {
             self.piece.add(group)?;
         }
-        Ok((self.piece, self.head))
+        Ok((self.piece, self.sample))
     }
 
     fn take(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
-        if self.head_rows < self.head_wanted {
-            self.head_rows += batch.num_rows() as u64;
-            self.head.push(match &self.encoder {
-                Some(encoder) => encoder.plain(&batch)?,
-                None => batch.clone(),
+        let lacking = self.sample_wanted.saturating_sub(self.sample_rows);
+        if lacking > 0 {
+            let rows = usize::try_from(lacking).map_or(batch.num_rows(), |rows| rows.min(batch.num_rows()));
+            // A slice would keep what the whole batch was cut from.
+            let first = copied(&batch, rows)?;
+            self.sample.push(match &self.encoder {
+                Some(encoder) => encoder.plain(&first)?,
+                None => first,
             });
+            self.sample_rows += rows as u64;
         }
         if self.encoder.is_none() {
             return Ok(());
@@ -319,7 +333,7 @@ impl BatchSink for PieceSink {
     }
 
     fn wants(&self) -> bool {
-        self.encoder.is_some() || self.head_rows < self.head_wanted
+        self.encoder.is_some() || self.sample_rows < self.sample_wanted
     }
 
     fn takes_codes(&self) -> bool {
@@ -359,9 +373,6 @@ fn properties(schema: &SchemaRef, common: &Common) -> WriterPropertiesBuilder {
         let path = ColumnPath::from(key.to_owned());
         properties = properties.set_column_statistics_enabled(path, EnabledStatistics::Chunk);
     }
-    for figure in FIGURES {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(figure.to_owned()), false);
-    }
     for column in &common.spec.columns {
         if let Ok(field) = schema.field_with_name(&column.name)
             && let DataType::Struct(parts) = field.data_type()
@@ -373,4 +384,12 @@ fn properties(schema: &SchemaRef, common: &Common) -> WriterPropertiesBuilder {
         }
     }
     properties
+}
+
+/// Names of customers stand in few rows each, and sums hardly repeat. Most differences of customers are 0.
+fn customers_properties(properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    let [legacy, new, ..] = FIGURES;
+    ["customer", legacy, new].into_iter().fold(properties, |properties, name| {
+        properties.set_column_dictionary_enabled(ColumnPath::from(name.to_owned()), false)
+    })
 }

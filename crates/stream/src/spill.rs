@@ -45,7 +45,7 @@ use store::{Part, Space};
 /// What was found, and how much went to the disk.
 pub(crate) struct Found {
     pub(crate) comparison: Comparison,
-    pub(crate) head: Vec<RecordBatch>,
+    pub(crate) sample: Vec<RecordBatch>,
     pub(crate) files: Files,
     pub(crate) spilled: u64,
 }
@@ -95,7 +95,7 @@ pub(crate) fn run_sized(
     let with = |scope| Options { scope, order: Order::Hash, ..options.clone() };
     let (customers, keys) = (with(Scope::Customers), with(Scope::Keys));
     let mut parts = parts.into_iter();
-    let (comparison, head, files) = in_order(
+    let (comparison, sample, files) = in_order(
         limits.threads,
         work,
         Gathered::new(common, &keys, files),
@@ -107,7 +107,7 @@ pub(crate) fn run_sized(
         },
         |rows| watch.rows((total + rows) / 2, total),
     )?;
-    Ok(Found { comparison, head, files, spilled: space.spilled() })
+    Ok(Found { comparison, sample, files, spilled: space.spilled() })
 }
 
 fn compare(

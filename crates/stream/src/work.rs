@@ -13,6 +13,7 @@ use crate::{
     error::StreamError,
     ordered::unwrapped,
     output::{Files, Piece, PieceSink},
+    sample::Share,
     side::Batches,
 };
 
@@ -21,7 +22,8 @@ pub(crate) struct Done {
     pub(crate) partial: Partial,
     pub(crate) differences: Piece,
     pub(crate) customers: Piece,
-    pub(crate) head: Vec<RecordBatch>,
+    /// The first differences.
+    pub(crate) sample: Vec<RecordBatch>,
 }
 
 /// What threads need to compare a part of the rows.
@@ -29,21 +31,21 @@ pub(crate) struct Work<'a> {
     pub(crate) common: &'a Arc<Common>,
     pub(crate) differences: Option<Arc<Encoder>>,
     pub(crate) customers: Option<Arc<Encoder>>,
-    /// The first differences are kept until there are so many.
-    pub(crate) head_wanted: u64,
-    pub(crate) head_full: AtomicBool,
+    /// So many differences are wanted of all parts together, and no more than this share of one.
+    pub(crate) sample_rows: u64,
+    pub(crate) share: Share,
     /// The file takes no more differences.
     pub(crate) file_full: AtomicBool,
 }
 
 impl<'a> Work<'a> {
-    pub(crate) fn new(common: &'a Arc<Common>, files: &Files, head_wanted: u64) -> Self {
+    pub(crate) fn new(common: &'a Arc<Common>, files: &Files, sample_rows: u64) -> Self {
         Self {
             common,
             differences: files.differences.as_ref().map(|file| file.encoder()),
             customers: files.customers.as_ref().map(|file| file.encoder()),
-            head_wanted,
-            head_full: AtomicBool::new(false),
+            sample_rows,
+            share: Share::new(sample_rows),
             file_full: AtomicBool::new(files.is_full()),
         }
     }
@@ -54,9 +56,8 @@ impl<'a> Work<'a> {
         legacy: Batches,
         new: Batches,
     ) -> Result<Done, StreamError> {
-        let head = if self.head_full.load(Ordering::Relaxed) { 0 } else { self.head_wanted };
         let encoder = self.differences.clone().filter(|_| !self.file_full.load(Ordering::Relaxed));
-        let mut differences = PieceSink::new(encoder, head);
+        let mut differences = PieceSink::new(encoder, self.share.rows());
         let mut customers = self.customers.clone().map(|encoder| PieceSink::new(Some(encoder), 0));
         let relations: Vec<Relation<StreamError>> = vec![legacy, new];
         let partial = compare_range(
@@ -70,8 +71,8 @@ impl<'a> Work<'a> {
         .map_err(unwrapped)?;
         let encoded =
             |source: parquet::errors::ParquetError| StreamError::Compare(CompareError::Sink(source.into()));
-        let (differences, head) = differences.finish().map_err(encoded)?;
+        let (differences, sample) = differences.finish().map_err(encoded)?;
         let customers = customers.map(PieceSink::finish).transpose().map_err(encoded)?.unwrap_or_default().0;
-        Ok(Done { partial, differences, customers, head })
+        Ok(Done { partial, differences, customers, sample })
     }
 }

@@ -174,14 +174,15 @@ impl<'a> Books<'a> {
             Scope::Customers => 0,
             Scope::Keys => usize::MAX,
         };
-        let mut tally = Tally::new(self.common);
-        if self.entries.len() > kept
-            && let Some((done, counted)) = self.entries.pop()
-        {
-            self.close(done, &counted)?;
-            tally = counted;
-            tally.clear();
-        }
+        let done = if self.entries.len() > kept { self.entries.pop() } else { None };
+        let tally = match done {
+            Some((done, mut counted)) => {
+                self.close(done, &counted)?;
+                counted.clear();
+                counted
+            }
+            None => Tally::new(self.common),
+        };
         self.entries.push((name, tally));
         Ok(self.entries.len() - 1)
     }
@@ -293,7 +294,7 @@ impl Closed {
         if let Some(sink) = sink
             && self.waiting.lines > 0
         {
-            sink.write(self.waiting.finish()?).map_err(CompareError::Sink)?;
+            sink.write(self.waiting.finish(sink.takes_codes())?).map_err(CompareError::Sink)?;
         }
         Ok(())
     }

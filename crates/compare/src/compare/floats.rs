@@ -1,27 +1,34 @@
 //! A measure of floats without nulls, where no change is declared.
 //!
 //! Where few cells of a chunk differ they are judged one by one. Where many do, as after an intended change, the chunk is
-//! judged as a whole, and its sums are taken of whole columns: Σ|new − legacy| is the sum of the larger values less that of
-//! the smaller ones, and cells that agree add nothing to it.
+//! judged as a whole, and its sums are taken of whole columns: Σ|new − legacy| is twice the sum of the larger values less
+//! that of all, and cells that agree add nothing to it.
+
+use std::ops::Range;
 
 use dualrun_core::Verdict;
 
 use super::{
+    chunk::{CHUNK, gaps, is_same, look},
     judge::Judge,
-    stretch::{CHUNK, Rows},
+    stretch::Rows,
 };
-use crate::error::CompareError;
+use crate::{error::CompareError, exact_slice::exact_parts};
 
 /// From so many cells of a chunk on it is judged as a whole.
 const MANY: usize = CHUNK / 4;
 
-/// The values of the chunks that are judged as a whole; negative where they are taken away.
+/// The chunks that are judged as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Dense {
-    new: Vec<f64>,
-    legacy: Vec<f64>,
+    /// Rows that follow each other.
+    runs: Vec<Range<usize>>,
+    /// The larger values of their pairs.
     larger: Vec<f64>,
-    smaller: Vec<f64>,
+    /// Floats with the sum of one side of a run.
+    legacy: Vec<f64>,
+    new: Vec<f64>,
+    both: Vec<f64>,
 }
 
 impl Judge<'_> {
@@ -34,22 +41,12 @@ impl Judge<'_> {
     ) -> Result<(), CompareError> {
         let mut start = 0;
         for (l, n) in legacy.chunks(CHUNK).zip(new.chunks(CHUNK)) {
-            let same = l.iter().zip(n).fold(true, |same, (a, b)| same & (a.to_bits() == b.to_bits()));
-            if !same && !self.whole_chunk(column, start, l, n) {
+            if !is_same(l, n) && !self.whole_chunk(column, start, l, n) {
                 self.single_cells(rows, column, start, l, n)?;
             }
             start += l.len();
         }
-        if let Some(figures) = &mut self.segments[column].figures {
-            for values in [&mut self.dense.new, &mut self.dense.legacy] {
-                figures.delta.floats(values);
-                values.clear();
-            }
-            for values in [&mut self.dense.larger, &mut self.dense.smaller] {
-                figures.gross.floats(values);
-                values.clear();
-            }
-        }
+        self.sum_runs(column, legacy, new);
         Ok(())
     }
 
@@ -89,50 +86,72 @@ impl Judge<'_> {
     fn whole_chunk(&mut self, column: usize, start: usize, legacy: &[f64], new: &[f64]) -> bool {
         let segment = &mut self.segments[column];
         let Some(figures) = &mut segment.figures else { return false };
-        let pairs = || legacy.iter().copied().zip(new.iter().copied());
-        let differing = pairs().filter(|(l, n)| l != n).count();
-        if differing < MANY {
+        let Some(seen) = look(legacy, new, figures.tolerance) else { return false };
+        if seen.differing < MANY {
             return false;
         }
-        let (mut gaps, mut over) = ([0.0; CHUNK], [false; CHUNK]);
-        let (mut largest, mut relative) = (0.0f64, 0.0f64);
-        let (mut is_finite, mut is_near) = (true, false);
-        for ((l, n), (gap, over)) in pairs().zip(gaps.iter_mut().zip(&mut over)) {
-            is_finite &= l.is_finite() & n.is_finite();
-            *gap = (n - l).abs();
-            let allowed = figures.tolerance.allowance(l, n);
-            is_near |= (l != n) & (*gap == allowed);
-            *over = *gap > allowed;
-            largest = largest.max(*gap);
-            // NaN, 0 of 0, is no maximum.
-            relative = relative.max(*gap / l.abs().max(n.abs()));
-        }
-        // The difference of two finite floats may exceed their range.
-        if !is_finite || is_near || largest.is_infinite() {
-            return false;
-        }
-        let beyond = over.iter().filter(|over| **over).count();
-        figures.max_relative = figures.max_relative.max(relative);
-        figures.beyond |= beyond > 0;
-        segment.verdicts.unexplained += beyond as u64;
-        segment.verdicts.within_tolerance += (differing - beyond) as u64;
-        if beyond > 0 {
-            let largest = gaps.iter().zip(&over).filter(|(_, over)| **over).map(|(gap, _)| *gap);
-            let largest = largest.fold(0.0, f64::max);
-            for (offset, (gap, over)) in gaps.iter().zip(&over).enumerate() {
-                if *over && *gap == largest {
-                    segment.stored(Some(largest), start + offset);
-                }
+        let tolerance = figures.tolerance;
+        figures.max_relative = figures.max_relative.max(seen.relative);
+        figures.beyond |= seen.beyond > 0;
+        segment.verdicts.unexplained += seen.beyond as u64;
+        segment.verdicts.within_tolerance += (seen.differing - seen.beyond) as u64;
+        let end = start + legacy.len();
+        if seen.beyond == legacy.len() {
+            self.marks.mark_all(column, start..end);
+            if segment.may_store(seen.largest) {
+                let gaps = gaps(legacy, new);
+                let largest = (0..legacy.len()).filter(|offset| gaps[*offset] == seen.largest);
+                largest.for_each(|offset| segment.stored(Some(seen.largest), start + offset));
+            }
+        } else {
+            let gaps = gaps(legacy, new);
+            for (offset, (l, n)) in legacy.iter().zip(new).enumerate().filter(|(_, (l, n))| l != n) {
+                let verdict = if gaps[offset] > tolerance.allowance(*l, *n) {
+                    segment.stored(Some(gaps[offset]), start + offset);
+                    Verdict::Unexplained
+                } else {
+                    Verdict::WithinTolerance
+                };
+                self.marks.mark(column, start + offset, verdict);
             }
         }
-        for (offset, _) in pairs().enumerate().filter(|(_, (l, n))| l != n) {
-            let verdict = if over[offset] { Verdict::Unexplained } else { Verdict::WithinTolerance };
-            self.marks.mark(column, start + offset, verdict);
+        let larger = legacy.iter().zip(new).map(|(l, n)| if l > n { *l } else { *n });
+        self.dense.larger.extend(larger);
+        match self.dense.runs.last_mut() {
+            Some(run) if run.end == start => run.end = end,
+            _ => self.dense.runs.push(start..end),
         }
-        self.dense.new.extend_from_slice(new);
-        self.dense.legacy.extend(legacy.iter().map(|l| -l));
-        self.dense.larger.extend(pairs().map(|(l, n)| l.max(n)));
-        self.dense.smaller.extend(pairs().map(|(l, n)| -l.min(n)));
         true
+    }
+
+    /// Adds up the chunks that were judged as a whole.
+    fn sum_runs(&mut self, column: usize, legacy: &[f64], new: &[f64]) {
+        let dense = &mut self.dense;
+        if let Some(figures) = &mut self.segments[column].figures {
+            for run in &dense.runs {
+                dense.legacy.clear();
+                dense.new.clear();
+                match figures.legacy.float_parts() {
+                    // What the whole segment adds up to is known.
+                    Some(parts) if run.len() == legacy.len() => dense.legacy.extend_from_slice(parts),
+                    _ => _ = exact_parts(&legacy[run.clone()], &mut dense.legacy),
+                }
+                exact_parts(&new[run.clone()], &mut dense.new);
+                figures.delta.floats(&dense.new);
+                for part in &dense.legacy {
+                    figures.delta.float(-part);
+                }
+                for part in dense.legacy.iter().chain(&dense.new) {
+                    figures.gross.float(-part);
+                }
+            }
+            exact_parts(&dense.larger, &mut dense.both);
+            for _ in 0..2 {
+                figures.gross.floats(&dense.both);
+            }
+        }
+        dense.runs.clear();
+        dense.larger.clear();
+        dense.both.clear();
     }
 }

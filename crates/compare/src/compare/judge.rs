@@ -12,7 +12,7 @@ use super::{
     cells::{Cell, Places},
     floats::Dense,
     group::Group,
-    stretch::Marks,
+    marks::Marks,
     walk::{KeyRange, key_bytes},
 };
 use crate::{
@@ -365,7 +365,7 @@ impl<'a> Judge<'a> {
             let mut exact = zero.clone();
             exact.add(n, false);
             exact.add(l, true);
-            report.difference = Some(exact.figure(scale));
+            report.difference = Some(exact.shown(scale).into_figure());
             report.relative = relative(l, n, scale).map(Figure::from_f64);
         }
         Ok(Largest { magnitude, order, report })

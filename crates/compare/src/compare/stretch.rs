@@ -10,58 +10,14 @@ use dualrun_core::{
 
 use super::{
     cells::{Places, Slot},
+    chunk::CHUNK,
     judge::{Judge, stored_places},
 };
 use crate::{
     block::Block,
-    differences::{MANY, RowKind, StretchRows},
+    differences::{Chosen, MANY, RowKind, StretchRows},
     error::CompareError,
 };
-
-/// Rows that are compared at once.
-pub(super) const CHUNK: usize = 64;
-
-/// Verdicts of the rows of a segment that are not all equal.
-#[derive(Debug)]
-pub(super) struct Marks {
-    /// By row: the worst verdict.
-    worst: Vec<Verdict>,
-    /// By column and row.
-    cells: Vec<Vec<Verdict>>,
-    /// Rows with a verdict other than equal.
-    touched: Vec<usize>,
-}
-
-impl Marks {
-    pub(super) fn new(columns: usize) -> Self {
-        Self { worst: Vec::new(), cells: vec![Vec::new(); columns], touched: Vec::new() }
-    }
-
-    fn reserve(&mut self, rows: usize) {
-        if self.worst.len() < rows {
-            self.worst.resize(rows, Verdict::Equal);
-            self.cells.iter_mut().for_each(|cells| cells.resize(rows, Verdict::Equal));
-        }
-    }
-
-    pub(super) fn mark(&mut self, column: usize, row: usize, verdict: Verdict) {
-        if verdict == Verdict::Equal {
-            return;
-        }
-        if self.worst[row] == Verdict::Equal {
-            self.touched.push(row);
-        }
-        self.worst[row] = self.worst[row].max(verdict);
-        self.cells[column][row] = verdict;
-    }
-
-    fn clear(&mut self) {
-        for row in self.touched.drain(..) {
-            self.worst[row] = Verdict::Equal;
-            self.cells.iter_mut().for_each(|cells| cells[row] = Verdict::Equal);
-        }
-    }
-}
 
 /// The rows from `start` on of a stretch that belong to one customer.
 #[derive(Clone, Copy)]
@@ -131,10 +87,19 @@ impl Judge<'_> {
 
     /// Counts and stores the rows that were marked.
     fn rows(&mut self, rows: Rows<'_>, counts: &mut RowCounts) -> Result<CustomerVerdict, CompareError> {
-        let marks = &mut self.marks;
-        if !marks.touched.is_sorted() {
-            marks.touched.sort_unstable();
+        let parts = self.parts;
+        let places = [parts.legacy, parts.new, parts.new_without, parts.legacy_with];
+        let places = places.map(|relation| rows.of(relation));
+        if let Some(differs) = self.marks.whole_columns(rows.length) {
+            self.marks.clear();
+            counts.verdicts.unexplained = rows.length as u64;
+            self.writer.push_stretch(&StretchRows {
+                places,
+                chosen: Chosen::All { length: rows.length, differs: &differs },
+            })?;
+            return Ok(Verdict::Unexplained.into());
         }
+        let marks = &mut self.marks;
         counts.verdicts.equal = (rows.length - marks.touched.len()) as u64;
         let mut worst = Verdict::Equal;
         let mut stored = Vec::with_capacity(marks.touched.len());
@@ -147,15 +112,11 @@ impl Judge<'_> {
             }
         }
         if stored.len() >= MANY {
-            let place = |relation: usize| rows.of(relation);
-            let parts = &self.parts;
             self.writer.push_stretch(&StretchRows {
-                places: [parts.legacy, parts.new, parts.new_without, parts.legacy_with].map(place),
-                rows: &stored,
-                worst: &marks.worst,
-                cells: &marks.cells,
+                places,
+                chosen: Chosen::Some { rows: &stored, worst: &marks.worst, cells: &marks.cells },
             })?;
-        } else {
+        } else if !stored.is_empty() {
             let mut places = rows.row(0);
             for row in stored {
                 set_row(&mut places, rows, row);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{
-    array::{ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder},
+    array::{Array, ArrayRef, DictionaryArray, Int32Array, StringArray, StringBuilder},
     buffer::OffsetBuffer,
 };
 use dualrun_core::Verdict;
@@ -17,12 +17,15 @@ const VERDICTS: [Verdict; 5] =
 pub(super) struct Words {
     /// The verdicts in the order of [`VERDICTS`], then [`PAIRED`]; none where texts are wanted.
     dictionary: Option<ArrayRef>,
+    /// By code: one word many times.
+    repeated: [Option<ArrayRef>; VERDICTS.len() + 1],
 }
 
 impl Words {
     pub(super) fn new(codes: bool) -> Self {
         let words = VERDICTS.iter().map(|verdict| verdict.as_str()).chain([PAIRED]);
-        Self { dictionary: codes.then(|| Arc::new(StringArray::from_iter_values(words)) as ArrayRef) }
+        let dictionary = codes.then(|| Arc::new(StringArray::from_iter_values(words)) as ArrayRef);
+        Self { dictionary, repeated: Default::default() }
     }
 
     /// Whether the columns are codes.
@@ -30,34 +33,49 @@ impl Words {
         self.dictionary.is_some()
     }
 
-    pub(super) fn paired(&self, count: usize) -> ArrayRef {
-        match &self.dictionary {
-            Some(dictionary) => coded(dictionary, vec![VERDICTS.len() as i32; count].into()),
-            None => Arc::new(repeated(PAIRED, count)),
-        }
+    pub(super) fn paired(&mut self, count: usize) -> ArrayRef {
+        self.repeated(VERDICTS.len(), PAIRED, count)
+    }
+
+    /// One verdict for all.
+    pub(super) fn verdict(&mut self, verdict: Verdict, count: usize) -> ArrayRef {
+        self.repeated(code(verdict), verdict.as_str(), count)
     }
 
     pub(super) fn verdicts(
-        &self,
+        &mut self,
         cells: impl Iterator<Item = Option<Verdict>> + Clone,
         count: usize,
     ) -> ArrayRef {
         let mut rest = cells.clone();
         let all = rest.next().flatten().filter(|first| rest.all(|verdict| verdict == Some(*first)));
-        match (&self.dictionary, all) {
-            (Some(dictionary), Some(all)) => coded(dictionary, vec![code(all); count].into()),
-            (Some(dictionary), None) => coded(dictionary, cells.map(|cell| cell.map(code)).collect()),
-            (None, Some(all)) => Arc::new(repeated(all.as_str(), count)),
-            (None, None) => {
+        if let Some(all) = all {
+            return self.verdict(all, count);
+        }
+        match &self.dictionary {
+            Some(dictionary) => coded(dictionary, cells.map(|cell| cell.map(|v| code(v) as i32)).collect()),
+            None => {
                 let mut builder = StringBuilder::new();
                 cells.for_each(|cell| builder.append_option(cell.map(Verdict::as_str)));
                 Arc::new(builder.finish())
             }
         }
     }
+
+    fn repeated(&mut self, code: usize, word: &str, count: usize) -> ArrayRef {
+        let known = self.repeated[code].take().filter(|array| array.len() >= count);
+        let array = known.unwrap_or_else(|| match &self.dictionary {
+            Some(dictionary) => coded(dictionary, vec![code as i32; count].into()),
+            None => Arc::new(repeated(word, count)),
+        });
+        let wanted = array.slice(0, count);
+        self.repeated[code] = Some(array);
+        wanted
+    }
 }
 
-fn code(verdict: Verdict) -> i32 {
+/// The place among [`VERDICTS`].
+fn code(verdict: Verdict) -> usize {
     match verdict {
         Verdict::Equal => 0,
         Verdict::WithinTolerance => 1,
@@ -84,7 +102,7 @@ mod tests {
 
     #[test]
     fn codes_and_texts_say_the_same() {
-        let (texts, codes) = (Words::new(false), Words::new(true));
+        let (mut texts, mut codes) = (Words::new(false), Words::new(true));
         let some = [Some(Verdict::Pending), None, Some(Verdict::Unexplained)];
         let same = VERDICTS.map(|verdict| [Some(verdict); 3]);
         for cells in same.iter().chain([&some, &[None; 3]]) {

@@ -103,6 +103,14 @@ impl PartSum {
         self.float(-small);
     }
 
+    /// Finite floats with this sum; none of whole numbers.
+    pub(crate) fn float_parts(&self) -> Option<&[f64]> {
+        match self {
+            Self::Float(parts) => Some(parts.parts()),
+            Self::Whole(_) => None,
+        }
+    }
+
     /// Adds a finite float.
     pub(crate) fn float(&mut self, value: f64) {
         if let Self::Float(parts) = self {

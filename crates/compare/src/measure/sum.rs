@@ -1,10 +1,8 @@
 //! The exact sum of the numbers of one column.
 
-use arrow::datatypes::DataType;
-use dualrun_core::run::figures::Figure;
-
 use super::{Num, PartSum, whole_sum::WholeSum};
-use crate::exact_sum::ExactSum;
+use crate::{customers::Shown, exact_sum::ExactSum};
+use arrow::datatypes::DataType;
 
 /// An exact sum of the numbers of one column.
 #[derive(Debug, Clone)]
@@ -85,10 +83,12 @@ impl Sum {
         }
     }
 
-    pub(crate) fn figure(&self, scale: i8) -> Figure {
+    pub(crate) fn shown(&self, scale: i8) -> Shown<'static> {
         match self {
-            Self::Whole(sum) => Figure(sum.number(scale).to_string()),
-            Self::Float(sum) => Figure::from_f64(sum.value()),
+            // Most differences of most runs are none.
+            Self::Whole(sum) if sum.is_zero() => Shown::ZERO,
+            Self::Whole(sum) => Shown::Whole(sum.number(scale).to_string()),
+            Self::Float(sum) => Shown::Float(sum.value()),
         }
     }
 }

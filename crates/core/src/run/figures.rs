@@ -13,13 +13,21 @@ pub struct Figure(pub String);
 impl Figure {
     /// A float. −0 is written as 0.
     pub fn from_f64(value: f64) -> Self {
+        let mut text = String::new();
+        Self::write_f64(value, &mut text);
+        Self(text)
+    }
+
+    /// Appends a float as [`Figure::from_f64`] has it.
+    pub fn write_f64(value: f64, out: &mut String) {
+        use fmt::Write;
         if value.is_nan() {
-            Self("NaN".into())
+            out.push_str("NaN");
         } else if value.is_infinite() {
-            Self(if value > 0.0 { "inf".into() } else { "-inf".into() })
+            out.push_str(if value > 0.0 { "inf" } else { "-inf" });
         } else {
-            // Display of f64 never uses an exponent and always reads back to the same float.
-            Self(format!("{}", value + 0.0))
+            // Display of f64 never uses an exponent and always reads back to the same float. A String takes all texts.
+            let _ = write!(out, "{}", value + 0.0);
         }
     }
 

@@ -49,21 +49,27 @@ impl Chunk {
         Self { column, data, is_compressed, uncompressed: 0, values: 0, pages: [0; 2], snappy }
     }
 
-    /// Adds a page of so many values, nulls among them: its levels, then what is not null. Gives the memory back.
-    pub(super) fn page(&mut self, body: Vec<u8>, rows: usize, held: Held) -> Result<Vec<u8>, ParquetError> {
+    /// Adds a page of so many values, nulls among them: from `start` on its levels, then what is not null. Gives the memory
+    /// back.
+    pub(super) fn page(
+        &mut self,
+        body: Vec<u8>,
+        start: usize,
+        rows: usize,
+        held: Held,
+    ) -> Result<Vec<u8>, ParquetError> {
         let encoding = match held {
             Held::Codes => Encoding::RLE_DICTIONARY,
             Held::Plain => Encoding::PLAIN,
         };
         self.pages[usize::from(held == Held::Plain)] += 1;
         self.values += rows as u64;
-        let length = body.len();
-        let (buf, mut room) = match self.compressed(&body)? {
-            Some(compressed) => (compressed.into(), body),
-            None => (Bytes::from(body), Vec::new()),
-        };
+        let length = body.len() - start;
+        let compressed = self.compressed(&body[start..])?.map(Bytes::from);
+        let body = Bytes::from(body);
+        let buf = compressed.unwrap_or_else(|| body.slice(start..));
         let page = Page::DataPage {
-            buf: buf.clone(),
+            buf,
             num_values: u32::try_from(rows).map_err(|_| too_large())?,
             encoding,
             def_level_encoding: Encoding::RLE,
@@ -72,10 +78,8 @@ impl Chunk {
         };
         let spec = SerializedPageWriter::new(&mut self.data).write_page(CompressedPage::new(page, length))?;
         self.uncompressed += spec.uncompressed_size;
-        if room.capacity() == 0 {
-            // The page is gone, so that nothing else holds these bytes and they are not copied.
-            room = Vec::from(buf);
-        }
+        // The page is gone, so that nothing else holds these bytes and they are not copied.
+        let mut room = Vec::from(body);
         room.clear();
         Ok(room)
     }

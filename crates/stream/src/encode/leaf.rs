@@ -1,26 +1,21 @@
 //! One column of values, on its way into pages.
 
 use arrow::{
-    array::{Array, ArrayRef, AsArray},
+    array::{Array, ArrayRef},
     buffer::NullBuffer,
-    datatypes::{
-        DataType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type, TimeUnit,
-        TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, UInt64Type,
-    },
+    datatypes::{DataType, TimeUnit},
 };
 use parquet::{
     basic::Type,
     column::writer::ColumnCloseResult,
     errors::ParquetError,
-    file::{
-        properties::{EnabledStatistics, WriterProperties},
-        statistics::Statistics,
-    },
+    file::properties::{EnabledStatistics, WriterProperties},
     schema::types::ColumnDescPtr,
 };
 
 use super::{
     chunk::{Chunk, Held},
+    fixed::Fixed,
     hybrid,
     texts::Texts,
 };
@@ -31,25 +26,17 @@ pub(super) struct Leaf {
     levels: Levels,
     values: Values,
     chunk: Chunk,
-    /// Room for the page.
+    /// Room for the page and for its levels.
     page: Vec<u8>,
+    encoded_levels: Vec<u8>,
     nulls: u64,
     rows: usize,
     has_statistics: bool,
 }
 
 enum Values {
-    Fixed(Fixed),
+    Fixed(Box<Fixed>),
     Texts(Box<Texts>),
-}
-
-/// Numbers as Parquet holds them: as Arrow does.
-struct Fixed {
-    width: usize,
-    bytes: Vec<u8>,
-    range: Option<(i64, i64)>,
-    /// How they are ordered, where the smallest and the largest are asked for.
-    order: Option<Type>,
 }
 
 /// The levels of the page that is being filled.
@@ -71,18 +58,17 @@ impl Leaf {
             return None;
         }
         let has_statistics = properties.statistics_enabled(column.path()) != EnabledStatistics::None;
+        let has_dictionary = properties.dictionary_enabled(column.path());
         let fixed = |width| {
             let order = Some(physical).filter(|_| has_statistics);
             let is_ordered = matches!(data_type, DataType::Int32 | DataType::Date32 | DataType::Int64)
                 || matches!(data_type, DataType::Timestamp(..));
-            let order = order.filter(|_| is_ordered);
-            Values::Fixed(Fixed { width, bytes: Vec::new(), range: None, order })
+            Values::Fixed(Box::new(Fixed::new(width, has_dictionary, order.filter(|_| is_ordered))))
         };
         let values = match (data_type, physical) {
-            (DataType::Utf8, Type::BYTE_ARRAY) => Values::Texts(Box::new(Texts::new(
-                properties.dictionary_enabled(column.path()),
-                has_statistics,
-            ))),
+            (DataType::Utf8, Type::BYTE_ARRAY) => {
+                Values::Texts(Box::new(Texts::new(has_dictionary, has_statistics)))
+            }
             (DataType::Float64, Type::DOUBLE) | (DataType::Int64 | DataType::UInt64, Type::INT64) => fixed(8),
             (
                 DataType::Timestamp(TimeUnit::Millisecond | TimeUnit::Microsecond | TimeUnit::Nanosecond, _),
@@ -91,13 +77,15 @@ impl Leaf {
             (DataType::Int32 | DataType::Date32, Type::INT32) | (DataType::Float32, Type::FLOAT) => fixed(4),
             _ => return None,
         };
-        let is_compressed = matches!(values, Values::Texts(_)).then_some(true);
+        // Codes tell nothing of how well the texts behind them are compressed.
+        let is_compressed = (has_dictionary && matches!(values, Values::Texts(_))).then_some(true);
         Some(Self {
             max_level: u32::try_from(column.max_def_level()).ok()?,
             levels: Levels::Run(0, 0),
             values,
             chunk: Chunk::new(column, is_compressed, room()),
             page: Vec::new(),
+            encoded_levels: Vec::new(),
             nulls: 0,
             rows: 0,
             has_statistics,
@@ -124,6 +112,7 @@ impl Leaf {
         self.nulls += absent.null_count() as u64;
         match (document.filter(|d| d.null_count() > 0), absent.null_count() == count) {
             (None, true) => self.levels.push(self.max_level - 1, count),
+            (Some(document), true) if document.null_count() == count => self.levels.push(0, count),
             (document, _) => {
                 for row in 0..count {
                     let level = match document {
@@ -143,18 +132,18 @@ impl Leaf {
         if self.rows == 0 {
             return Ok(());
         }
-        let mut body = std::mem::take(&mut self.page);
-        body.reserve(self.values.page_bytes() + 64);
+        let levels = &mut self.encoded_levels;
+        levels.clear();
         if self.max_level > 0 {
-            body.extend_from_slice(&[0; 4]);
-            self.levels.encode(hybrid::width(self.max_level), &mut body);
-            let length = u32::try_from(body.len() - 4)
+            levels.extend_from_slice(&[0; 4]);
+            self.levels.encode(hybrid::width(self.max_level), levels);
+            let length = u32::try_from(levels.len() - 4)
                 .map_err(|_| ParquetError::General("a page has too many levels".to_owned()))?;
-            body[..4].copy_from_slice(&length.to_le_bytes());
+            levels[..4].copy_from_slice(&length.to_le_bytes());
         }
-        let held = self.values.cut(&mut body);
+        let (body, start, held) = self.values.cut(levels, std::mem::take(&mut self.page));
         self.levels = Levels::Run(0, 0);
-        self.page = self.chunk.page(body, std::mem::take(&mut self.rows), held)?;
+        self.page = self.chunk.page(body, start, std::mem::take(&mut self.rows), held)?;
         Ok(())
     }
 
@@ -164,7 +153,7 @@ impl Leaf {
         match self.values {
             Values::Fixed(fixed) => {
                 let statistics = self.has_statistics.then(|| fixed.statistics(nulls)).flatten();
-                self.chunk.close(None, statistics)
+                self.chunk.close(fixed.dictionary(), statistics)
             }
             Values::Texts(texts) => {
                 let statistics = self.has_statistics.then(|| texts.statistics(nulls));
@@ -177,59 +166,20 @@ impl Leaf {
 impl Values {
     fn append(&mut self, array: &ArrayRef, start: usize, end: usize) -> Result<(), ParquetError> {
         match self {
-            Self::Fixed(fixed) => {
-                let width = fixed.width;
-                let bytes = numbers(array).and_then(|all| all.get(start * width..end * width));
-                fixed.append(bytes.ok_or_else(|| unlike(array))?);
-                Ok(())
-            }
+            Self::Fixed(fixed) => fixed.append(array, start, end).then_some(()).ok_or_else(|| unlike(array)),
             Self::Texts(texts) => texts.append(array, start, end).then_some(()).ok_or_else(|| unlike(array)),
         }
     }
 
-    fn page_bytes(&self) -> usize {
+    fn cut(&mut self, levels: &[u8], mut body: Vec<u8>) -> (Vec<u8>, usize, Held) {
         match self {
-            Self::Fixed(fixed) => fixed.bytes.len(),
-            Self::Texts(texts) => texts.page_bytes(),
-        }
-    }
-
-    fn cut(&mut self, body: &mut Vec<u8>) -> Held {
-        match self {
-            Self::Fixed(fixed) => {
-                body.extend_from_slice(&fixed.bytes);
-                fixed.bytes.clear();
-                Held::Plain
+            Self::Fixed(fixed) => fixed.cut(levels, body),
+            Self::Texts(texts) => {
+                body.reserve(levels.len() + texts.page_bytes() + 64);
+                body.extend_from_slice(levels);
+                let held = texts.cut(&mut body);
+                (body, 0, held)
             }
-            Self::Texts(texts) => texts.cut(body),
-        }
-    }
-}
-
-impl Fixed {
-    fn append(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
-        let range = match self.order {
-            Some(Type::INT32) => {
-                range(bytes.as_chunks::<4>().0.iter().map(|b| i32::from_le_bytes(*b).into()))
-            }
-            Some(Type::INT64) => range(bytes.as_chunks::<8>().0.iter().map(|b| i64::from_le_bytes(*b))),
-            _ => None,
-        };
-        self.range = match (self.range, range) {
-            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
-            (known, new) => known.or(new),
-        };
-    }
-
-    fn statistics(&self, nulls: Option<u64>) -> Option<Statistics> {
-        let (min, max) = (self.range.map(|r| r.0), self.range.map(|r| r.1));
-        // Values of four bytes stay within their range.
-        let small = |value: Option<i64>| value.and_then(|v| i32::try_from(v).ok());
-        match self.order? {
-            Type::INT32 => Some(Statistics::int32(small(min), small(max), None, nulls, false)),
-            Type::INT64 => Some(Statistics::int64(min, max, None, nulls, false)),
-            _ => None,
         }
     }
 }
@@ -254,34 +204,6 @@ impl Levels {
             Self::Each(levels) => hybrid::encode(levels, width, out),
         }
     }
-}
-
-/// The values of an array of numbers, bit by bit.
-fn numbers(array: &ArrayRef) -> Option<&[u8]> {
-    macro_rules! of {
-        ($type:ty) => {
-            array.as_primitive_opt::<$type>()?.values().inner().as_slice()
-        };
-    }
-    Some(match array.data_type() {
-        DataType::Float64 => of!(Float64Type),
-        DataType::Float32 => of!(Float32Type),
-        DataType::Int64 => of!(Int64Type),
-        DataType::UInt64 => of!(UInt64Type),
-        DataType::Int32 => of!(Int32Type),
-        DataType::Date32 => of!(Date32Type),
-        DataType::Timestamp(TimeUnit::Millisecond, _) => of!(TimestampMillisecondType),
-        DataType::Timestamp(TimeUnit::Microsecond, _) => of!(TimestampMicrosecondType),
-        DataType::Timestamp(TimeUnit::Nanosecond, _) => of!(TimestampNanosecondType),
-        _ => return None,
-    })
-}
-
-fn range(values: impl Iterator<Item = i64>) -> Option<(i64, i64)> {
-    values.fold(None, |known, value| match known {
-        Some((min, max)) => Some((value.min(min), value.max(max))),
-        None => Some((value, value)),
-    })
 }
 
 fn unlike(array: &ArrayRef) -> ParquetError {

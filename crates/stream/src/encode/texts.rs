@@ -160,13 +160,22 @@ impl Dictionary {
         };
         let (known, mut own) =
             self.last.take().filter(is_last).unwrap_or_else(|| (texts.clone(), vec![UNKNOWN; texts.len()]));
-        out.extend(codes.iter().map(|code| {
+        let mut translated = |code: i32| {
             let place = code.cast_unsigned() as usize;
             if own[place] == UNKNOWN {
                 own[place] = self.code(texts.value(place));
             }
             own[place]
-        }));
+        };
+        for chunk in codes.chunks(64) {
+            // Words that are said of all rows, and the first columns of a sorted key, hardly change.
+            if chunk.iter().fold(true, |same, code| same & (*code == chunk[0])) {
+                let code = translated(chunk[0]);
+                out.resize(out.len() + chunk.len(), code);
+            } else {
+                out.extend(chunk.iter().map(|code| translated(*code)));
+            }
+        }
         self.last = Some((known, own));
     }
 }

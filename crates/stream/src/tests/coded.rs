@@ -79,7 +79,7 @@ fn stored(case: &Case, legacy: &Side, new: &Side, threads: usize) -> Result<Outc
             common: &common,
             options: &case.options(),
             outputs: Some(&outputs),
-            head: u64::MAX,
+            sample: u64::MAX,
             limits: &limits(threads, 1 << 30),
             watch: &Nobody,
             confirm: &|| Ok(()),
@@ -88,7 +88,7 @@ fn stored(case: &Case, legacy: &Side, new: &Side, threads: usize) -> Result<Outc
     let file = File::open(&outputs.differences).unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
-    let head = case.in_order(&found.head);
+    let head = case.in_order(&found.sample);
     let differences = case.in_order(&batches);
     assert_eq!(head, differences);
     Ok(Outcome { comparison: found.comparison, differences })

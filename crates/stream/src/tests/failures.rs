@@ -19,7 +19,7 @@ fn spill_to(folder: &Path, results: &Path) -> StreamError {
         common: &common,
         options: &options,
         outputs: Some(&outputs),
-        head: 10,
+        sample: 10,
         limits: &limits,
         watch: &Progress::default(),
         confirm: &|| Ok(()),

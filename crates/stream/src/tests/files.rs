@@ -65,7 +65,7 @@ fn files_in_any_order_give_the_same_files() {
             common: &common,
             options: &options,
             outputs: Some(&outputs),
-            head: 10,
+            sample: 10,
             limits: &limits,
             watch: &Progress::default(),
             confirm: &|| Ok(()),
@@ -73,7 +73,7 @@ fn files_in_any_order_give_the_same_files() {
         let found = compare_sides(&l, &n, &request).unwrap();
         assert_eq!(found.way == Way::Sorted, step == 1);
         assert_eq!(found.comparison, expected.comparison);
-        assert!(found.head.iter().map(RecordBatch::num_rows).sum::<usize>() >= 10);
+        assert!(found.sample.iter().map(RecordBatch::num_rows).sum::<usize>() >= 10);
         let differences = case.in_order(&read(&outputs.differences)).unwrap();
         let wanted = expected.differences.unwrap();
         assert_eq!(differences.columns(), wanted.columns());

@@ -135,7 +135,7 @@ impl Case {
             &progress,
         )?;
         progress.check(sides);
-        let outcome = Outcome { comparison: found.comparison, differences: self.in_order(&found.head) };
+        let outcome = Outcome { comparison: found.comparison, differences: self.in_order(&found.sample) };
         Ok((outcome, found.spilled))
     }
 }
@@ -251,6 +251,7 @@ pub(super) fn cases() -> impl Strategy<Value = Case> {
 /// Nothing was asked of this unless parts are put together.
 pub(super) fn nothing_gathered(case: &Case) -> Comparison {
     let (common, options) = (case.common(), case.options());
+    let common = Arc::new(common);
     let gathered = Gathered::new(&common, &options, Files::default());
-    gathered.finish().unwrap().0
+    gathered.finish(&Work::new(&common, &Files::default(), 0)).unwrap().0
 }

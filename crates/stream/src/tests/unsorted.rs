@@ -109,7 +109,7 @@ fn rows_out_of_order_are_noticed_and_compared_all_the_same() {
             common: &common,
             options: &options,
             outputs: None,
-            head: u64::MAX,
+            sample: u64::MAX,
             limits: &limits,
             watch: &super::support::Progress::default(),
             confirm: &|| Ok(()),
@@ -119,6 +119,6 @@ fn rows_out_of_order_are_noticed_and_compared_all_the_same() {
         assert!(matches!(found.way, Way::Partitioned { spilled } if (spilled > 0) == is_spilled));
         let expected = case.expected(&legacy, &new);
         assert_eq!(found.comparison, expected.comparison);
-        assert_eq!(case.in_order(&found.head), expected.differences);
+        assert_eq!(case.in_order(&found.sample), expected.differences);
     }
 }
