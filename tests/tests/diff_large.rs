@@ -282,6 +282,27 @@ fn the_text_shows_the_largest_of_each_customer() {
     insta::with_settings!({filters => filters()}, { insta::assert_snapshot!("large, text", ran.stdout) });
 }
 
+/// The differences of one customer would say of its habits what is meant of all.
+#[test]
+fn signatures_of_many_differences_are_looked_for_in_all_parts_of_the_key() {
+    let rows = sides::alike();
+    let larger = |value: Option<f64>| value.map(|v| 1.25 * v);
+    let large = Large::of(rows.clone(), rows.iter().map(|row| Row { kg: larger(row.kg), ..*row }).collect());
+    let ran = large.diff("legacy.parquet", "new.parquet", &["--threads", "2", "--format", "json"]).exits(1);
+    let report = ran.json();
+    // One cell of each row.
+    let cells = &report["rows"]["unexplained"];
+    let found = &report["findings"][0];
+    assert_eq!((&found["column"], &found["signature"]), (&json!("kg"), &json!("constant_ratio")));
+    let rows = found["rows"].as_u64().unwrap();
+    assert!((5_000..=10_000).contains(&rows), "{found}");
+    // Ranges of 65,536 rows, of each as many: the first ones alone would be of ten customers next to each other.
+    assert!(found["customers"].as_u64().unwrap() >= 12, "{found}");
+    let note = format!("signatures were looked for in {rows} of {cells} unexplained cells");
+    let notes = report["notes"].as_array().unwrap();
+    assert!(notes.iter().any(|said| said.as_str().unwrap().starts_with(&note)), "{notes:?}");
+}
+
 /// Without printing all of two reports where they differ.
 #[track_caller]
 fn assert_same(report: &Value, expected: &Value) {

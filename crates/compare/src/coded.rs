@@ -267,7 +267,7 @@ impl Dictionary {
 }
 
 /// Whether both arrays are the same piece of memory.
-fn is_same_memory(a: &StringArray, b: &StringArray) -> bool {
+pub fn is_same_memory(a: &StringArray, b: &StringArray) -> bool {
     a.offsets().inner().ptr_eq(b.offsets().inner())
         && a.values().as_ptr() == b.values().as_ptr()
         && a.null_count() == b.null_count()

@@ -37,6 +37,7 @@ mod views;
 
 pub use align::Aligner;
 pub use cast::nearest_floats;
+pub use coded::is_same_memory;
 pub use compare::{Comparison, Fold, Options, Partial, Scope, compare, compare_range};
 pub use customers::{FIGURES, customers_batch};
 pub use differences::{BatchSink, differences_schema};

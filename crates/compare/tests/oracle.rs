@@ -382,4 +382,38 @@ proptest! {
             }
         }
     }
+    /// Where an intended change moves every row of a customer, its columns are judged and stored as a whole.
+    #[test]
+    fn whole_columns_are_judged_as_single_cells_are(
+        rows in prop::collection::vec(
+            (0u8..3, -1e3..1e3f64, prop::sample::select(vec![0.0, 0.1, 0.25, 1.0, -3.0])),
+            100..600,
+        ),
+        moved in prop::sample::select(vec![0u8, 1, 2, 3]),
+        absolute in prop::sample::select(vec![0.0, 0.25]),
+    ) {
+        let mut rows = rows;
+        rows.sort_by_key(|row| row.0);
+        let of = |new: bool| {
+            let keyed = rows.iter().enumerate();
+            let shift = |row: &(u8, f64, f64)| match moved {
+                0 => 1.5,
+                1 => row.2,
+                2 if row.0 == 1 => -2.0,
+                3 => 1.5 * row.1,
+                _ => 0.0,
+            };
+            let table = keyed.map(|(k, row)| {
+                let value = if new { row.1 + shift(row) } else { row.1 };
+                (row.0, Some(k as i64), Some(value), Some(0))
+            });
+            table.collect::<Vec<Row>>()
+        };
+        let tables = [of(false), of(true)];
+        let tolerance = Tolerance::new(absolute, 0.0).unwrap();
+        let at_once = run(&tables, Parts::PLAIN, tolerance, usize::MAX);
+        let one_by_one = run(&tables, Parts::PLAIN, tolerance, 1);
+        prop_assert_eq!(&at_once.comparison, &one_by_one.comparison);
+        prop_assert_eq!(found(&at_once), found(&one_by_one));
+    }
 }

@@ -132,8 +132,8 @@ pub(crate) struct GrowingFile {
     temporary: TempPath,
     writer: SerializedFileWriter<File>,
     encoder: Arc<Encoder>,
-    pending: Vec<RecordBatch>,
-    pending_rows: usize,
+    /// Rows that came by too few to be a row group: encoded they take least memory.
+    pending: Option<Group>,
     rows: u64,
     /// So many rows may still be added.
     room: u64,
@@ -188,8 +188,7 @@ impl GrowingFile {
             temporary,
             writer,
             encoder: Arc::new(encoder),
-            pending: Vec::new(),
-            pending_rows: 0,
+            pending: None,
             rows: 0,
             room,
         })
@@ -210,20 +209,20 @@ impl GrowingFile {
                 if taken == rows {
                     self.encoder.append(&mut self.writer, group)?;
                 } else if taken > 0 {
-                    self.pending.extend(self.encoder.first_rows(group, taken)?);
-                    self.pending_rows += taken;
+                    for batch in self.encoder.first_rows(group, taken)? {
+                        self.keep(&batch)?;
+                    }
                 }
             }
             for batch in piece.rows {
                 let taken = self.take(batch.num_rows());
                 if taken > 0 {
-                    self.pending.push(batch.slice(0, taken));
-                    self.pending_rows += taken;
+                    self.keep(&batch.slice(0, taken))?;
                 }
             }
-            if self.pending_rows >= ENCODE_ROWS { self.write_pending() } else { Ok(()) }
+            Ok(())
         };
-        add().map_err(|source| StreamError::Write { path, source: source.into() })
+        add().map_err(|source: ParquetError| StreamError::Write { path, source: source.into() })
     }
 
     /// Of so many rows, how many there is room for.
@@ -241,15 +240,17 @@ impl GrowingFile {
         }
     }
 
+    fn keep(&mut self, batch: &RecordBatch) -> Result<(), ParquetError> {
+        let group = match &mut self.pending {
+            Some(group) => group,
+            none => none.insert(self.encoder.group()?),
+        };
+        self.encoder.write(group, batch)?;
+        if group.rows >= ENCODE_ROWS { self.write_pending() } else { Ok(()) }
+    }
+
     fn write_pending(&mut self) -> Result<(), ParquetError> {
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        let mut group = self.encoder.group()?;
-        for batch in self.pending.drain(..) {
-            self.encoder.write(&mut group, &batch)?;
-        }
-        self.pending_rows = 0;
+        let Some(group) = self.pending.take() else { return Ok(()) };
         self.encoder.append(&mut self.writer, group.close()?)
     }
 }

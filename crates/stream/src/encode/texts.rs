@@ -6,6 +6,7 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, StringArray},
     datatypes::{DataType, Int32Type},
 };
+use dualrun_compare::is_same_memory;
 use parquet::{data_type::ByteArray, file::statistics::Statistics};
 
 use super::{chunk::Held, hybrid};
@@ -154,12 +155,8 @@ impl Dictionary {
     }
 
     fn translate(&mut self, codes: &[i32], texts: &StringArray, out: &mut Vec<u32>) {
-        let is_last = |(known, _): &(StringArray, _)| {
-            known.offsets().inner().ptr_eq(texts.offsets().inner())
-                && known.values().as_ptr() == texts.values().as_ptr()
-        };
-        let (known, mut own) =
-            self.last.take().filter(is_last).unwrap_or_else(|| (texts.clone(), vec![UNKNOWN; texts.len()]));
+        let known = self.last.take().filter(|(known, _)| is_same_memory(known, texts));
+        let (known, mut own) = known.unwrap_or_else(|| (texts.clone(), vec![UNKNOWN; texts.len()]));
         let mut translated = |code: i32| {
             let place = code.cast_unsigned() as usize;
             if own[place] == UNKNOWN {
