@@ -186,25 +186,49 @@ proptest! {
     }
 }
 
-#[test]
-fn a_dictionary_that_grows_too_large_is_left() {
-    let rows: Vec<Row> = (0..150_000u32).map(|i| (None, Some(i64::from(i)), None, i as u8)).collect();
+/// One column, ten thousand rows a batch.
+fn one_column(values: &ArrayRef) -> ArrayRef {
     let file = tempfile::tempfile().unwrap();
-    let schema: SchemaRef = Arc::new(Schema::new(vec![Field::new("text", DataType::Utf8, false)]));
+    let schema: SchemaRef =
+        Arc::new(Schema::new(vec![Field::new("v", values.data_type().clone(), values.null_count() > 0)]));
     let (mut writer, encoder) = Encoder::create(file.try_clone().unwrap(), &schema, properties()).unwrap();
     let mut group = encoder.group().unwrap();
-    let text = |row: &Row| format!("a text of its own, number {:020}", row.1.unwrap_or_default());
-    for rows in rows.chunks(10_000) {
-        let texts: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(text)));
-        encoder.write(&mut group, &RecordBatch::try_new(Arc::clone(&schema), vec![texts]).unwrap()).unwrap();
+    for start in (0..values.len()).step_by(10_000) {
+        let values = values.slice(start, 10_000.min(values.len() - start));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![values]).unwrap();
+        encoder.write(&mut group, &batch).unwrap();
     }
     encoder.append(&mut writer, group.close().unwrap()).unwrap();
     writer.close().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
-    let back = concat_batches(&schema, &batches).unwrap();
-    let expected: ArrayRef = Arc::new(StringArray::from_iter_values(rows.iter().map(text)));
-    assert_eq!(back.column(0), &expected);
+    Arc::clone(concat_batches(&schema, &batches).unwrap().column(0))
+}
+
+#[test]
+fn a_dictionary_that_grows_too_large_is_left() {
+    let text = |i: u32| format!("a text of its own, number {i:020}");
+    let texts: ArrayRef = Arc::new(StringArray::from_iter_values((0..150_000).map(text)));
+    assert_eq!(&one_column(&texts), &texts);
+}
+
+/// Pages of codes stand before pages of numbers, in one column.
+#[test]
+fn numbers_that_cease_to_repeat_are_stored_as_they_are() {
+    for few in [0u64, 100_000, 140_000, 200_000] {
+        let number =
+            move |i: u64| if i < few { i / 1000 % 50 } else { i.wrapping_mul(0x0123_4567_89ab_cdef) };
+        let counts: ArrayRef = Arc::new(UInt64Array::from_iter_values((0..200_000).map(number)));
+        assert_eq!(&one_column(&counts), &counts, "{few}");
+        let some = |i: u64| Some(number(i).cast_signed()).filter(|_| !i.is_multiple_of(7));
+        let longs: ArrayRef = Arc::new((0..200_000).map(some).collect::<Int64Array>());
+        assert_eq!(&one_column(&longs), &longs, "{few}");
+        let days: ArrayRef = Arc::new(Date32Array::from_iter_values((0..200_000).map(|i| number(i) as i32)));
+        assert_eq!(&one_column(&days), &days, "{few}");
+        let floats: ArrayRef =
+            Arc::new(Float64Array::from_iter_values((0..200_000).map(|i| number(i) as f64 / 8.0)));
+        assert_eq!(&one_column(&floats), &floats, "{few}");
+    }
 }
 
 #[test]
