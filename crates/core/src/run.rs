@@ -76,6 +76,10 @@ pub struct RunReport {
     /// compared for this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchanged_since: Option<UnchangedSince>,
+    /// Calculations that a server made, or whose results it holds: which state of the data, and how sure that is. One a
+    /// side, the weakest of its replays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calculations: Vec<CalculationConsistency>,
 }
 
 /// A run whose verdicts were carried over to a later night.
@@ -339,6 +343,18 @@ pub struct InputReport {
 pub struct SideConsistency {
     /// The side.
     pub side: Side,
+    /// Which state, and how sure that is.
+    #[serde(flatten)]
+    pub consistency: Consistency,
+}
+
+/// The state of a server's data that the calculation of one side saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculationConsistency {
+    /// The side.
+    pub side: Side,
+    /// What computes it, as the mapping calls it.
+    pub engine: String,
     /// Which state, and how sure that is.
     #[serde(flatten)]
     pub consistency: Consistency,

@@ -1,6 +1,10 @@
 //! What is kept of a run: its report, its evidence, its record in the state database.
 
-use dualrun_core::{Outcome, RunId, input::Side, run::RunReport};
+use dualrun_core::{
+    Outcome, RunId,
+    input::Side,
+    run::{CalculationConsistency, RunReport},
+};
 use dualrun_mapping::plan::Pipeline;
 use dualrun_sources::Misfit;
 use dualrun_state::records::{CustomerCoverage, Hashes, RunRecord};
@@ -113,7 +117,9 @@ pub(crate) fn finish_report(
     identify(&mut report, context, request, id, key);
     report.inputs = fence.inputs;
     report.checks = calculated.checks.clone();
+    report.calculations.clone_from(&calculated.consistency);
     report.notes.extend(calculated.notes.iter().cloned());
+    report.notes.extend(calculated.consistency.iter().map(calculation_note));
     report.customers_path = Some(format!("{folder}/customers.parquet"));
     report.differences.path = Some(format!("{folder}/differences.parquet"));
     report
@@ -200,6 +206,15 @@ pub(crate) fn consistency_notes(sides: [&Tables; 2]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// The same for a calculation that a server made, or whose results it holds.
+pub(crate) fn calculation_note(said: &CalculationConsistency) -> String {
+    let (side, engine, detail) = (said.side, &said.engine, &said.consistency.detail);
+    match engine.as_str() {
+        "relation" => format!("the {side} results were read from a server: {detail}"),
+        _ => format!("the {side} results were calculated on a server ({engine}): {detail}"),
+    }
 }
 
 /// One sentence on the values of a field that do not fit.
