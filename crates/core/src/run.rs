@@ -80,6 +80,9 @@ pub struct RunReport {
     /// side, the weakest of its replays.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub calculations: Vec<CalculationConsistency>,
+    /// The load that the run began with, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<crate::load::LoadReport>,
 }
 
 /// A run whose verdicts were carried over to a later night.
@@ -395,6 +398,18 @@ pub enum CutStrength {
     Watermark,
     /// The server.
     Snapshot,
+}
+
+impl CutStrength {
+    /// The name used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Count => "count",
+            Self::Watermark => "watermark",
+            Self::Snapshot => "snapshot",
+        }
+    }
 }
 
 /// A customer whose input differs.

@@ -96,6 +96,7 @@ pub fn blank_report(outcome: Outcome) -> RunReport {
         notes: Vec::new(),
         unchanged_since: None,
         calculations: Vec::new(),
+        load: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use dualrun_core::{
     Outcome, RunId,
     input::Side,
+    load::LoadReport,
     run::{CalculationConsistency, RunReport},
 };
 use dualrun_mapping::plan::Pipeline;
@@ -73,11 +74,13 @@ pub(crate) async fn record_failure(
     pipeline: &Pipeline,
     request: &RunRequest,
     error: &EngineError,
+    load: Option<LoadReport>,
 ) -> Result<(), EngineError> {
     let id = RunId(Uuid::now_v7());
     let key = format!("failed-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
     let mut report = assess::blank_report(Outcome::Failed);
     report.failure = Some(failure(context, error));
+    report.load = load;
     identify(&mut report, context, request, id, &key);
     let record =
         record(context, pipeline, request, id, key, String::new(), report, CustomerCoverage::default());

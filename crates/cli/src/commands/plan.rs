@@ -26,8 +26,12 @@ use load::Loads;
 
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<ExitCode, CliError> {
     let context = project::look(global)?;
-    let request =
-        NightRequest { day: args.period.unwrap_or_else(yesterday), as_of: today(), pipelines: Vec::new() };
+    let request = NightRequest {
+        day: args.period.unwrap_or_else(yesterday),
+        as_of: today(),
+        pipelines: Vec::new(),
+        load: false,
+    };
     let due = night::due(&context, &request).await?;
     let mut loads = Loads::new(&context, &global.project, args.offline);
     let mut runs = Vec::new();

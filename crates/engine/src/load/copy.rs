@@ -35,6 +35,15 @@ use crate::{
     progress::Progress,
 };
 
+/// What became of one input.
+pub(super) struct Copied {
+    pub(super) report: InputLoad,
+    /// The commit that readers see now; none where the table has none.
+    pub(super) commit: Option<u64>,
+    /// Why it failed.
+    pub(super) error: Option<EngineError>,
+}
+
 /// Copies one input. Whatever happens to it stands in the answer.
 pub(super) async fn copy(
     context: &Arc<Context>,
@@ -42,7 +51,7 @@ pub(super) async fn copy(
     request: &LoadRequest,
     state: &State,
     progress: &dyn Progress,
-) -> InputLoad {
+) -> Copied {
     let mut report = InputLoad {
         pipelines: target.pipelines.clone(),
         input: target.input.name.clone(),
@@ -57,11 +66,14 @@ pub(super) async fn copy(
         watermark: None,
         cut_off: None,
         consistency: None,
+        state: None,
+        same_state: None,
         commit: None,
         notes: Vec::new(),
         failure: None,
     };
-    let done = attempt(context, target, request, state, progress, &mut report).await;
+    let (mut commit, mut failed) = (None, None);
+    let done = attempt(context, target, request, state, progress, &mut report, &mut commit).await;
     (report.outcome, report.exit_code) = match done {
         Ok(LoadOutcome::Loaded) => (LoadOutcome::Loaded, ExitCode::Agree),
         Ok(outcome) => (outcome, ExitCode::Nothing),
@@ -71,14 +83,16 @@ pub(super) async fn copy(
         }
         Err(error) => {
             report.failure = Some(failure(context, &error));
-            (LoadOutcome::Failed, error.exit_code())
+            let code = error.exit_code();
+            failed = Some(error);
+            (LoadOutcome::Failed, code)
         }
     };
     if report.outcome != LoadOutcome::Loaded {
         report.partitions.clear();
         report.periods.clear();
     }
-    report
+    Copied { report, commit, error: failed }
 }
 
 async fn attempt(
@@ -88,6 +102,7 @@ async fn attempt(
     state: &State,
     progress: &dyn Progress,
     report: &mut InputLoad,
+    visible: &mut Option<u64>,
 ) -> Result<LoadOutcome, EngineError> {
     let Some(_lock) = context.state.try_lock(&format!("load-{}", target.name)).await? else {
         report.notes.push("another process loads this table".to_owned());
@@ -97,6 +112,14 @@ async fn attempt(
     let place = context.inputs.location(target.to_source).map_err(|source| failed(source.into()))?;
     let stamp = Stamp { loaded_at: context.clock.now(), batch: Uuid::now_v7().to_string() };
     let mut writer = Writer::open(place.below(&target.layout.root), stamp).await.map_err(failed)?;
+    *visible = writer.base().map(|base| base.number);
+    let before = writer.base().and_then(|base| base.load.as_ref());
+    if state.of_a_run && before.is_some_and(|load| load.cut_off > state.at) {
+        // Rows of an older state would take the place of newer ones.
+        writer.abandon().await;
+        report.notes.push("another process copied a later state of it".to_owned());
+        return Ok(LoadOutcome::Held);
+    }
     let plan = Plan::new(target, writer.base(), request)?;
     report.mode = plan.mode;
     report.deletions_looked_for = plan.mode != LoadMode::Incremental;
@@ -117,6 +140,7 @@ async fn attempt(
     report.rows.total = load.rows.total;
     let (commit, left) = writer.commit(Some(load)).await.map_err(failed)?;
     report.commit = Some(commit.number);
+    *visible = report.commit;
     if left > 0 {
         report.notes.push(format!(
             "{left} files that are no longer part of the table could not be deleted; other readers may still see them"
@@ -193,6 +217,7 @@ impl Copy<'_, '_> {
         report.cut_off = Some(cut_off);
         let (spool, read, largest) = self.read(report).await?;
         report.consistency = read.consistency.as_ref().map(|seen| seen.detail.clone());
+        report.state.clone_from(&read.consistency);
         report.notes.extend(read.misfits.iter().map(|m| {
             format!(
                 "{} values of {} are {} instead of {} and became null",
