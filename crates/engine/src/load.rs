@@ -6,6 +6,7 @@
 //! reading began; the next load reads again from a while below it. A row that is read twice is recognised by its key.
 
 mod copy;
+mod plan;
 mod store;
 mod target;
 mod watermark;
@@ -20,6 +21,7 @@ use jiff::{Timestamp, civil::Date};
 
 use crate::{context::Context, error::EngineError, progress::Progress};
 
+pub use plan::{PlannedCopy, planned};
 pub(crate) use within::{Turns, Within, compare_states, within};
 
 /// What to load.

@@ -15,7 +15,7 @@ use dualrun_core::{
 };
 use dualrun_lake::{LakeError, Merged, Rules, Spool, Stamp, Writer, merge, moved};
 use dualrun_sources::{
-    DaysOf, ReadReport, Since,
+    CutOff, DaysOf, ReadReport, Since,
     commits::{Commit, LoadState, Partition},
 };
 use futures::TryStreamExt;
@@ -150,18 +150,22 @@ async fn attempt(
 }
 
 /// What is read, and what it replaces.
-struct Plan {
-    mode: LoadMode,
-    since: Option<Since>,
+pub(super) struct Plan {
+    pub(super) mode: LoadMode,
+    pub(super) since: Option<Since>,
     /// The days that are read whole, the first and the one after the last.
     days: Option<(Date, Date)>,
     /// The watermark that all is loaded up to.
-    before: Option<Mark>,
-    note: Option<String>,
+    pub(super) before: Option<Mark>,
+    pub(super) note: Option<String>,
 }
 
 impl Plan {
-    fn new(target: &Target<'_>, base: Option<&Commit>, request: &LoadRequest) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        target: &Target<'_>,
+        base: Option<&Commit>,
+        request: &LoadRequest,
+    ) -> Result<Self, EngineError> {
         let state = base.and_then(|base| base.load.as_ref());
         let before = state.and_then(|s| s.watermark.as_ref()).and_then(|w| w.to);
         let origin = format!("{}/{}", target.from_source.url, target.from.place());
@@ -200,6 +204,41 @@ impl Plan {
         let since = Some(Since { column: column.clone(), mark: from });
         Ok(Self { mode: LoadMode::Incremental, since, days: None, before, note: None })
     }
+
+    /// What is asked of the source, beside what was written since.
+    pub(super) fn asked<'a>(&self, target: &Target<'a>, cut: &'a CutOff) -> InputRequest<'a> {
+        let days: Vec<Date> = match self.days {
+            Some((first, end)) => first.series(jiff::ToSpan::days(1)).take_while(|day| *day < end).collect(),
+            None => vec![Date::ZERO],
+        };
+        let wanted = match (self.days, &target.input.time) {
+            (Some((first, end)), Some(column)) => Some(DaysOf { column: column.clone(), first, end }),
+            _ => None,
+        };
+        InputRequest {
+            source: target.from_source,
+            places: inputs::expand(&target.from_source.url, target.from.place(), &days),
+            shape: &target.input.shape,
+            days: wanted,
+            cut,
+        }
+    }
+
+    /// Whether all rows of a partition are read, so that those that are not among them go.
+    pub(super) fn replaces(&self, period: Option<Period>) -> bool {
+        match (self.mode, self.days) {
+            (LoadMode::Full, _) => true,
+            (LoadMode::Period, Some((first, end))) => {
+                period.is_some_and(|p| first <= p.start() && p.start() < end)
+            }
+            _ => false,
+        }
+    }
+
+    /// The days that are read whole; none where everything is, or what changed.
+    pub(super) fn days(&self) -> Option<(Date, Date)> {
+        self.days
+    }
 }
 
 struct Copy<'a, 'b> {
@@ -232,7 +271,7 @@ impl Copy<'_, '_> {
             report.notes.push(format!("the source has no {first}{more}"));
         }
         report.watermark = self.watermark(largest, cut_off);
-        let replaced = writer.partitions().values().filter(|p| self.replaces(p.period));
+        let replaced = writer.partitions().values().filter(|p| self.plan.replaces(p.period));
         let rows: u64 = replaced.map(Partition::rows).sum();
         // Days of which there is no file are not days without a row.
         let nothing_there = self.plan.mode == LoadMode::Full || !read.missing_files.is_empty();
@@ -262,22 +301,7 @@ impl Copy<'_, '_> {
             side: dualrun_core::input::Side::Legacy,
             source,
         };
-        let days: Vec<Date> = match plan.days {
-            Some((first, end)) => first.series(jiff::ToSpan::days(1)).take_while(|day| *day < end).collect(),
-            None => vec![Date::ZERO],
-        };
-        let places = inputs::expand(&target.from_source.url, target.from.place(), &days);
-        let wanted = match (plan.days, &target.input.time) {
-            (Some((first, end)), Some(column)) => Some(DaysOf { column: column.clone(), first, end }),
-            _ => None,
-        };
-        let asked = InputRequest {
-            source: target.from_source,
-            places,
-            shape: &target.input.shape,
-            days: wanted,
-            cut: &self.state.cut,
-        };
+        let asked = plan.asked(target, &self.state.cut);
         let mut rows = self.context.inputs.changes(&asked, plan.since.clone()).await.map_err(input)?;
         let mut spool = Spool::new(self.context.runtime.scratch(), rows.schema());
         let mut largest: Option<Mark> = None;
@@ -369,7 +393,8 @@ impl Copy<'_, '_> {
         let mut folders: BTreeMap<String, Option<Period>> =
             spool.partitions().map(|(period, _)| (layout.folder(period), period)).collect();
         // A day without a file is not a day without a row.
-        let replaced = |period| self.replaces(period) && (all_there || spool.partition(period).is_some());
+        let replaced =
+            |period| self.plan.replaces(period) && (all_there || spool.partition(period).is_some());
         for (folder, partition) in &there {
             if replaced(partition.period) || evicted.contains_key(folder) {
                 folders.insert(folder.clone(), partition.period);
@@ -404,17 +429,6 @@ impl Copy<'_, '_> {
             self.note_others(writer, report).await?;
         }
         Ok(())
-    }
-
-    /// Whether all rows of a partition are read, so that those that are not among them go.
-    fn replaces(&self, period: Option<Period>) -> bool {
-        match (self.plan.mode, self.plan.days) {
-            (LoadMode::Full, _) => true,
-            (LoadMode::Period, Some((first, end))) => {
-                period.is_some_and(|p| first <= p.start() && p.start() < end)
-            }
-            _ => false,
-        }
     }
 
     /// Files that stood there before dualrun wrote: they are no longer read.
