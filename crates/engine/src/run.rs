@@ -138,9 +138,9 @@ pub async fn run_and_tell(
     };
     match attempt::attempt(context, pipeline, request, progress, loaded).await {
         Ok(mut answer) => {
-            // A report that was recorded before had a load of its own, or none.
-            if let Some(report) = &mut answer.report {
-                report.load.clone_from(loaded);
+            // A report that was recorded before may have another load, or none.
+            if let (Some(report), Some(load)) = (&mut answer.report, &loaded) {
+                report.load = Some(load.clone());
             }
             Ok(answer)
         }
