@@ -286,6 +286,32 @@ fn who_finds_another_process_loading_waits_and_compares_nothing_of_another_state
     assert_eq!(copy(&report["runs"][0])["same_state"], "snapshot");
 }
 
+#[test]
+fn a_copy_that_another_machine_replaces_meanwhile_is_not_compared() {
+    let (Some(server), Some(bucket)) = (Postgres::open("load_overtaken"), Bucket::find("load-overtaken"))
+    else {
+        return;
+    };
+    meters(&server, 1000);
+    let way = Way::to(&bucket.host);
+    // Each has a state of its own, and only the bucket is shared.
+    let slow = project(&server, &bucket_lake(&bucket, &way.host));
+    let other = project(&server, &bucket_lake(&bucket, &bucket.host));
+    way.disturb(&[Rule { method: "GET", holds: "bronze/meters/day", times: Some(1), act: Act::Hold }]);
+    let child = start(&slow, &["--load"]);
+    // The copy stands, and is about to be read.
+    way.wait();
+    write(&server, 1);
+    other.dualrun(&["load"]).exits(0);
+    way.release();
+    let ran = ended(child)
+        .exits(0)
+        .complains("another process loads lake:bronze/meters: the run begins anew in 1 s");
+    let report = ran.json();
+    assert_eq!(copy(&report)["same_state"], "snapshot");
+    assert_eq!(kwh(&report), ["502", "502"], "the state in which both are read");
+}
+
 /// The template with files on both sides.
 fn files() -> Project {
     let source = "[source.legacy]\nkind = \"json_lines\"\nurl = \"data/dump\"\n";

@@ -185,10 +185,11 @@ async fn attempt_on(
     let Subject { context, pipeline, request, changes, evidence, progress } = *subject;
     let On { listed, cut, breaks, within } = *on;
     let period = request.period.to_string();
-    let [legacy, new] = read_both(context, pipeline, request.period, cut).await?;
-    if let Some(within) = within {
-        within.undisturbed(context, pipeline).await?;
-    }
+    let read = read_both(context, pipeline, request.period, cut).await;
+    let [legacy, new] = match within {
+        Some(within) => within.undisturbed(context, pipeline, read).await?,
+        None => read?,
+    };
     if let Some(load) = loaded {
         compare_states(load, &legacy);
     }

@@ -100,24 +100,37 @@ pub(crate) async fn within(
     let (models, error) = store::store(context, pipeline, &request, Some(cut), progress).await;
     report.models = models;
     report.exit_code = code(report);
-    match error {
+    let stored = match error {
         Some(error) => {
-            Err(EngineError::Load { what: format!("the models of {}", pipeline.id), source: Box::new(error) })
+            let what = format!("the models of {}", pipeline.id);
+            Err(EngineError::Load { what, source: Box::new(error) })
         }
-        None => Ok(within),
-    }
+        None => Ok(()),
+    };
+    within.undisturbed(context, pipeline, stored).await?;
+    Ok(within)
 }
 
 impl Within {
-    /// Makes sure that what was read of the copies is what the load left: nobody has committed since.
+    /// What came of reading the copies, where it was what the load left: nobody has committed since. Who does so deletes
+    /// the files of before, so that reading them may fail.
     ///
     /// # Errors
-    /// [`EngineError::Held`] where somebody has, or a store that is away.
-    pub(crate) async fn undisturbed(
+    /// [`EngineError::Held`] where somebody has; that of the reading; or a store that is away.
+    pub(crate) async fn undisturbed<T>(
         &self,
         context: &Context,
         pipeline: &Pipeline,
-    ) -> Result<(), EngineError> {
+        read: Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        match (read, self.overtaken(context, pipeline).await) {
+            (Err(_), Err(held @ EngineError::Held { .. })) => Err(held),
+            (Err(error), _) => Err(error),
+            (Ok(read), overtaken) => overtaken.map(|()| read),
+        }
+    }
+
+    async fn overtaken(&self, context: &Context, pipeline: &Pipeline) -> Result<(), EngineError> {
         for target in target::targets(context, &[pipeline])? {
             let Some((_, left)) = self.copies.iter().find(|(name, _)| *name == target.name) else { continue };
             let failed = |source: dualrun_sources::SourceError| EngineError::lake(&target.name, source);
