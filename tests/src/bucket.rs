@@ -108,6 +108,48 @@ impl Bucket {
         self.runtime.block_on(get).unwrap_or_else(|error| panic!("{name}: {error}"))
     }
 
+    /// Options with credentials that may do some actions only, such as `s3:GetObject`, and nothing else.
+    ///
+    /// # Panics
+    /// The server gives none.
+    pub fn restricted_options(&self, actions: &[&str]) -> String {
+        let own = AwsCredential { key_id: self.key.clone(), secret_key: self.secret.clone(), token: None };
+        let actions: Vec<String> = actions.iter().map(|action| format!("\"{action}\"")).collect();
+        let policy = format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":[{}],\"Resource\":[\"arn:aws:s3:::{1}\",\
+             \"arn:aws:s3:::{1}/*\"]}}]}}",
+            actions.join(","),
+            self.name
+        );
+        let encoded: String = policy.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let form = format!("Action=AssumeRole&Version=2011-06-15&DurationSeconds=3600&Policy={encoded}");
+        let mut request = HttpRequest::new(HttpRequestBody::from(form));
+        *request.method_mut() = "POST".parse().unwrap_or_else(|_| panic!("no method"));
+        let uri = format!("http://{}/", self.host);
+        *request.uri_mut() = uri.parse().unwrap_or_else(|error| panic!("{uri}: {error}"));
+        let form = "application/x-www-form-urlencoded".parse();
+        request.headers_mut().insert("content-type", form.unwrap_or_else(|_| panic!("no header")));
+        AwsAuthorizer::new(&own, "sts", REGION).authorize(&mut request, None);
+        let answer = self.runtime.block_on(async {
+            let options = ClientOptions::new().with_allow_http(true);
+            let client = ReqwestConnector::default().connect(&options).map_err(|e| e.to_string())?;
+            let answer = client.execute(request).await.map_err(|e| e.to_string())?;
+            answer.into_body().bytes().await.map_err(|e| e.to_string())
+        });
+        let answer = answer.unwrap_or_else(|error| panic!("credentials: {error}"));
+        let answer = String::from_utf8_lossy(&answer);
+        let part = |name: &str| {
+            let (from, to) = (format!("<{name}>"), format!("</{name}>"));
+            let part = answer.split_once(&from).and_then(|(_, rest)| rest.split_once(&to));
+            part.unwrap_or_else(|| panic!("no {name} in {answer}")).0.to_owned()
+        };
+        let options = self.options(&self.host);
+        let quoted = |text: &str| format!("\"{text}\"");
+        let options = options.replace(&quoted(&self.key), &quoted(&part("AccessKeyId")));
+        let options = options.replace(&quoted(&self.secret), &quoted(&part("SecretAccessKey")));
+        options.replace(" }", &format!(", aws_session_token = \"{}\" }}", part("SessionToken")))
+    }
+
     /// The objects below a folder, in order, relative to the folder of the test.
     ///
     /// # Panics

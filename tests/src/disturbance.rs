@@ -175,7 +175,7 @@ impl State {
                 "<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>as the test says</Message></Error>"
             );
             let answer = format!(
-                "HTTP/1.1 {status} Disturbed\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                "HTTP/1.1 {status} Disturbed\r\nContent-Type: application/xml\r\nETag: \"e\"\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
                 text.len()
             );
             return client.write_all(answer.as_bytes()).ok();

@@ -49,7 +49,23 @@ fn same_rows(project: &Project, url: &str, side: &str, engine: &str) -> Value {
     let (live, live_rows) = report(project, Some(url), side);
     let (embedded, embedded_rows) = report(project, None, side);
     assert_ne!(live["run_id"], embedded["run_id"]);
-    assert_eq!(live["notes"], Value::Array(Vec::new()));
+    let note = format!("the {side} results were calculated on a server ({engine}): ");
+    let (seen, notes) = (&live["calculations"][0], live["notes"].as_array().unwrap());
+    assert_eq!([&seen["side"], &seen["engine"]], [side, engine], "{seen}");
+    assert_eq!(notes, &[format!("{note}{}", seen["detail"].as_str().unwrap())]);
+    assert_eq!(embedded["calculations"], Value::Null);
+    match engine {
+        "postgres" => assert_eq!([&seen["cut"], &seen["strength"]], ["snapshot"; 2], "{seen}"),
+        // Without snapshots nothing bounds the collection that the pipeline joins.
+        _ if seen["cut"] != "snapshot" => {
+            assert_eq!(seen["strength"], "none", "{seen}");
+            assert!(
+                seen["detail"].as_str().unwrap().contains("that it joins were read as they were"),
+                "{seen}"
+            );
+        }
+        _ => assert_eq!(seen["strength"], "snapshot", "{seen}"),
+    }
     let note = format!(
         "the {side} side was calculated in its embedded form, not by its {engine}: the variable `CORE_URL` is not set"
     );
@@ -196,7 +212,13 @@ fn results_in_a_table_are_compared_and_noticed_when_they_change() {
     project.replace(MAPPING, NEW, &format!("[new]\n{engine}"));
     let url = postgres.url(None);
     let (live, _) = report(&project, Some(&url), "new");
-    assert_eq!(live["notes"], serde_json::json!(["1 new rows lie outside of the period and were left out"]));
+    let seen = live["calculations"][0]["detail"].as_str().unwrap();
+    assert!(seen.starts_with("one snapshot, taken at "), "{seen}");
+    let notes = [
+        "1 new rows lie outside of the period and were left out".to_owned(),
+        format!("the new results were read from a server: {seen}"),
+    ];
+    assert_eq!(live["notes"], serde_json::json!(notes));
     let (embedded, _) = report(&project, None, "new");
     for part in ["outcome", "rows", "bridge"] {
         assert_eq!(live[part], embedded[part], "{part}");

@@ -155,6 +155,9 @@ pub(crate) struct RunArgs {
     /// Split the differences over the changes even where that takes many replays
     #[arg(long)]
     pub(crate) split: bool,
+    /// First load what changed, as `dualrun load` does, in the very state of the servers that the run then reads
+    #[arg(long)]
+    pub(crate) load: bool,
     /// Also write the report as JSON to this file, whatever happens
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
@@ -182,6 +185,9 @@ pub(crate) struct NightlyArgs {
     /// Only this pipeline; may be repeated
     #[arg(long, short, value_name = "ID")]
     pub(crate) pipeline: Vec<PipelineId>,
+    /// Every run first loads what changed, as `dualrun load` does, in the very state of the servers that it then reads
+    #[arg(long)]
+    pub(crate) load: bool,
     /// Also write the result as JSON to this file, whatever happens
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ExitCode, Outcome, Period, PipelineId, Stage,
+    load::LoadReport,
     run::{Failure, Finding},
 };
 
@@ -84,6 +85,9 @@ pub struct NightRun {
     /// Whether nothing changed since an earlier night, whose verdicts stand.
     #[serde(default)]
     pub unchanged: bool,
+    /// The load that the run began with, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<LoadReport>,
 }
 
 /// A pipeline that moved to another stage.

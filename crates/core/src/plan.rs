@@ -2,9 +2,14 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::{Period, PipelineId, input::Side};
+use crate::{
+    Period, PipelineId,
+    input::Side,
+    load::{LoadMode, Watermark},
+};
 
 /// Everything that a night would do.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -15,8 +20,43 @@ pub struct PlanReport {
     pub period: String,
     /// The runs, in their order.
     pub runs: Vec<PlannedRun>,
-    /// The servers that they read, by name.
+    /// The servers that they read, by name; what loads read is not among it.
     pub servers: Vec<ServerLoad>,
+    /// What `dualrun load`, or each of these runs with `--load`, would read beforehand.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<PlannedLoad>,
+}
+
+/// The copy of one input to its new place.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedLoad {
+    /// The pipelines that read it.
+    pub pipelines: Vec<PipelineId>,
+    /// Its name there.
+    pub input: String,
+    /// The source that is read.
+    pub source: String,
+    /// What is read there, without user and password.
+    pub place: String,
+    /// The source and folder of the copy.
+    pub table: String,
+    /// What would be read; none where the copy could not be asked.
+    pub mode: Option<LoadMode>,
+    /// The watermark: from where it would be read, and up to where all is loaded.
+    pub watermark: Option<Watermark>,
+    /// The state of the source that the last load read; none where there was none.
+    pub last: Option<Timestamp>,
+    /// Rows of the copy.
+    pub rows_now: u64,
+    /// Its partitions.
+    pub partitions_now: u64,
+    /// The partitions that are looked at whole; none where only the rows that come will tell.
+    pub partitions: Option<Vec<String>>,
+    /// What the reading costs, where the source is a server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub load: Option<ReadLoad>,
+    /// What else is to be known.
+    pub notes: Vec<String>,
 }
 
 /// One pipeline and period.

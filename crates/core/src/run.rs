@@ -76,6 +76,13 @@ pub struct RunReport {
     /// compared for this run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unchanged_since: Option<UnchangedSince>,
+    /// Calculations that a server made, or whose results it holds: which state of the data, and how sure that is. One a
+    /// side, the weakest of its replays.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calculations: Vec<CalculationConsistency>,
+    /// The load that the run began with, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<crate::load::LoadReport>,
 }
 
 /// A run whose verdicts were carried over to a later night.
@@ -344,6 +351,18 @@ pub struct SideConsistency {
     pub consistency: Consistency,
 }
 
+/// The state of a server's data that the calculation of one side saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculationConsistency {
+    /// The side.
+    pub side: Side,
+    /// What computes it, as the mapping calls it.
+    pub engine: String,
+    /// Which state, and how sure that is.
+    #[serde(flatten)]
+    pub consistency: Consistency,
+}
+
 /// Which state of a server's data was read, and how sure that is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Consistency {
@@ -379,6 +398,18 @@ pub enum CutStrength {
     Watermark,
     /// The server.
     Snapshot,
+}
+
+impl CutStrength {
+    /// The name used in reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Count => "count",
+            Self::Watermark => "watermark",
+            Self::Snapshot => "snapshot",
+        }
+    }
 }
 
 /// A customer whose input differs.

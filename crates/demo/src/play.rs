@@ -146,7 +146,7 @@ async fn night(context: &Arc<Context>, date: Date) -> Result<NightReport, DemoEr
         .filter(|id| id.as_str() != REAL_INPUT)
         .collect();
     let day = date.yesterday().unwrap_or(date);
-    let request = NightRequest { day, as_of: date, pipelines };
+    let request = NightRequest { day, as_of: date, pipelines, load: false };
     let mut report = nightly(context, &request, progress).await?;
     if let Some(run) = real {
         report.runs.push(run);
@@ -169,7 +169,8 @@ async fn real_input_run(
         return Ok(None);
     };
     let period = Period::day(day);
-    let request = RunRequest { pipeline: pipeline.id.clone(), period, as_of: date, split: false };
+    let request =
+        RunRequest { pipeline: pipeline.id.clone(), period, as_of: date, split: false, load: false };
     let answer = run(context, &request, &Silent).await?;
     Ok(Some(dualrun_engine::night::entry(&answer, period, true, &pipeline.id)))
 }

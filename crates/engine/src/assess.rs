@@ -95,6 +95,8 @@ pub fn blank_report(outcome: Outcome) -> RunReport {
         reviews: BTreeMap::new(),
         notes: Vec::new(),
         unchanged_since: None,
+        calculations: Vec::new(),
+        load: None,
     }
 }
 

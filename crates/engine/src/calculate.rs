@@ -19,7 +19,9 @@ use datafusion::{
     },
     prelude::SessionConfig,
 };
-use dualrun_core::{Period, input::Side, parameter::ParameterValue, period::time_zone};
+use dualrun_core::{
+    Period, input::Side, parameter::ParameterValue, period::time_zone, run::CalculationConsistency,
+};
 use dualrun_mapping::{
     plan::{Calculation, Engine, Model, Pipeline},
     settings::{Limits, SourceSettings},
@@ -316,6 +318,11 @@ impl Calculator {
     /// What tells one state of results that already stand somewhere from another; none where they are calculated.
     pub(crate) async fn version(&self, switches: &Switches) -> Result<Option<String>, EngineError> {
         self.outside.version(&self.runtime, &self.calculation.engine, switches).await
+    }
+
+    /// The state of a server that the calculations so far saw; none where no server was asked.
+    pub(crate) fn consistency(&self) -> Option<CalculationConsistency> {
+        self.outside.consistency()
     }
 
     /// What was noticed in the results so far.

@@ -14,7 +14,7 @@ use dualrun_state::StateStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, path::Path};
 
-use crate::{calculate::Runtime, error::EngineError};
+use crate::{calculate::Runtime, error::EngineError, load::Turns};
 
 /// A project opened in one environment, with its adapters. Only the command line names concrete ones.
 pub struct Context {
@@ -38,6 +38,8 @@ pub struct Context {
     pub runtime: Runtime,
     /// Takes secrets out of texts before they are recorded.
     pub mask: fn(&str) -> String,
+    /// Whose turn it is to load a table.
+    pub(crate) turns: Turns,
 }
 
 impl Context {
@@ -72,6 +74,7 @@ impl Context {
             clock,
             runtime,
             mask: str::to_owned,
+            turns: Turns::default(),
         })
     }
 

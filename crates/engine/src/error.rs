@@ -185,6 +185,21 @@ pub enum EngineError {
         #[source]
         source: Box<dualrun_lake::LakeError>,
     },
+    /// The load that a run begins with failed.
+    #[error("the load of {what}")]
+    Load {
+        /// The table, or whose models.
+        what: String,
+        /// Why.
+        #[source]
+        source: Box<EngineError>,
+    },
+    /// Another process loads a table that a run was to load.
+    #[error("another process loads {table}")]
+    Held {
+        /// The table.
+        table: String,
+    },
     /// Two pipelines fill one table in different ways.
     #[error("the pipelines {first} and {second} load {table} in different ways")]
     TwoLoads {
@@ -259,6 +274,8 @@ impl EngineError {
                 of_source(source).map_or(ExitCode::Infrastructure, dualrun_sources::SourceError::exit_code)
             }
             Self::Lake { source, .. } => source.exit_code(),
+            Self::Load { source, .. } => source.exit_code(),
+            Self::Held { .. } => ExitCode::Nothing,
             Self::Calculate { source, .. } if infrastructure(source) => ExitCode::Infrastructure,
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::NotConserved(_) | Self::Cancelled => {
                 ExitCode::Infrastructure
@@ -293,6 +310,7 @@ impl EngineError {
             Self::Input { input, source, .. } if source.broke_off() => Some(input),
             Self::Servers { pipeline, source } if source.broke_off() => Some(pipeline.as_str()),
             Self::Outside { source, .. } if source.broke_off() => Some("the calculation"),
+            Self::Load { source, .. } => source.broke_off(),
             _ => None,
         }
     }
@@ -306,6 +324,8 @@ impl EngineError {
             | Self::Outside { source, .. } => source.retryable(),
             Self::Stream(source) => source.retryable(),
             Self::Lake { source, .. } => source.retryable(),
+            Self::Load { source, .. } => source.retryable(),
+            Self::Held { .. } => true,
             Self::State(source) => source.retryable(),
             Self::Evidence { source, .. } => !refused(source),
             Self::Cancelled => true,
@@ -326,6 +346,8 @@ impl EngineError {
             Self::Compare { source, .. } => source.hint(),
             Self::Stream(source) => source.hint(),
             Self::Lake { source, .. } => source.hint(),
+            Self::Load { source, .. } => source.hint(),
+            Self::Held { .. } => Some("wait for it; the same command tries again".into()),
             Self::TwoLoads { .. } => Some(
                 "give their inputs the same `load`, `key`, `time` and `shape`, or tables of their own".into(),
             ),
@@ -395,9 +417,13 @@ impl EngineError {
             }
             Self::Explain { .. } | Self::Condition { .. } | Self::MissingReplay { .. } => "explain",
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
-            Self::Lake { .. } | Self::NotByDay { .. } | Self::Overlap { .. } | Self::EmptySource { .. } => {
-                "load"
-            }
+            Self::Load { .. }
+            | Self::Held { .. }
+            | Self::TwoLoads { .. }
+            | Self::Lake { .. }
+            | Self::NotByDay { .. }
+            | Self::Overlap { .. }
+            | Self::EmptySource { .. } => "load",
             _ => "plan",
         }
     }

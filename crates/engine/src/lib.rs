@@ -45,4 +45,4 @@ pub use error::EngineError;
 pub use load::{LoadRequest, load};
 pub use night::{NightRequest, nightly};
 pub use progress::{Progress, Silent, Step};
-pub use run::{RunAnswer, RunRequest, SideReport, run, run_side};
+pub use run::{RunAnswer, RunRequest, SideReport, run, run_and_tell, run_side};

@@ -6,21 +6,23 @@
 //! reading began; the next load reads again from a while below it. A row that is read twice is recognised by its key.
 
 mod copy;
+mod plan;
 mod store;
 mod target;
 mod watermark;
+mod within;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualrun_core::{
-    ExitCode, Period, PipelineId,
-    load::{LoadReport, StoredModel},
-};
+use dualrun_core::{ExitCode, Period, PipelineId, load::LoadReport};
 use dualrun_mapping::{plan::Pipeline, settings::SourceSettings};
 use dualrun_sources::CutOff;
 use jiff::{Timestamp, civil::Date};
 
 use crate::{context::Context, error::EngineError, progress::Progress};
+
+pub use plan::{PlannedCopy, planned};
+pub(crate) use within::{Turns, Within, compare_states, within};
 
 /// What to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,29 +50,43 @@ pub async fn load(
     let pipelines = chosen(context, request)?;
     let mut report = LoadReport::empty(&context.environment, ExitCode::Nothing);
     let targets = target::targets(context, &pipelines)?;
-    let state = State { at: context.clock.now(), cut: cut_off(context, &targets).await };
+    let state = State::now(context, &targets).await;
     for target in targets {
         // Another one after the other: a source is asked for one table at a time.
-        report.inputs.push(copy::copy(context, &target, request, &state, progress).await);
+        report.inputs.push(copy::copy(context, &target, request, &state, progress).await.report);
     }
+    // What is calculated asks the servers itself, which are lent to one at a time.
+    state.cut.release().await;
     for pipeline in &pipelines {
         // Rows of inputs that could not be copied are those of before: what is calculated from them stands.
         let failed = report.inputs.iter().any(|i| i.failure.is_some() && i.pipelines.contains(&pipeline.id));
         if failed {
             continue;
         }
-        let stored: Vec<StoredModel> = store::store(context, pipeline, request, progress).await;
-        report.models.extend(stored);
+        report.models.extend(store::store(context, pipeline, request, None, progress).await.0);
     }
-    let codes = report.inputs.iter().map(|i| i.exit_code).chain(report.models.iter().map(|m| m.exit_code));
-    report.exit_code = ExitCode::of_many(codes);
+    report.exit_code = code(&report);
     Ok(report)
+}
+
+fn code(report: &LoadReport) -> ExitCode {
+    let codes = report.inputs.iter().map(|i| i.exit_code).chain(report.models.iter().map(|m| m.exit_code));
+    ExitCode::of_many(codes)
 }
 
 /// The state of the servers that all tables of a load are copied from, and the time before it was taken.
 struct State {
     at: Timestamp,
-    cut: CutOff,
+    cut: Arc<CutOff>,
+    /// Whether a run reads the same state afterwards.
+    of_a_run: bool,
+}
+
+impl State {
+    async fn now(context: &Context, targets: &[target::Target<'_>]) -> Self {
+        let at = context.clock.now();
+        Self { at, cut: Arc::new(cut_off(context, targets).await), of_a_run: false }
+    }
 }
 
 /// One state of each server for all tables. A server that is away fails the tables that stand on it, not the others: each

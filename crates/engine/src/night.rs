@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use dualrun_core::{
     ExitCode, Outcome, Period, PeriodUnit, PipelineId, Stage,
+    load::LoadReport,
     night::{NightReport, NightRun},
     run::Failure,
 };
@@ -18,7 +19,7 @@ use crate::{
     context::Context,
     error::EngineError,
     progress::Progress,
-    run::{RunAnswer, RunRequest, run},
+    run::{RunAnswer, RunRequest, run_and_tell},
     stages,
 };
 
@@ -31,6 +32,8 @@ pub struct NightRequest {
     pub as_of: Date,
     /// Only these pipelines; all that are due where empty.
     pub pipelines: Vec<PipelineId>,
+    /// Every run loads its inputs and keeps its models in the state in which it reads.
+    pub load: bool,
 }
 
 /// Runs a night. A night that ended with agreement or differences answers with what was recorded; anything else
@@ -75,8 +78,8 @@ pub async fn nightly(
     let mut runs: Vec<NightRun> = stream::iter(due.iter().cloned())
         .map(|(pipeline, period, enforced)| {
             let (context, progress) = (Arc::clone(context), Arc::clone(&progress));
-            let as_of = request.as_of;
-            async move { one(context, pipeline, period, as_of, enforced, progress).await }
+            let run = RunRequest { pipeline, period, as_of: request.as_of, split: false, load: request.load };
+            async move { one(context, run, enforced, progress).await }
         })
         .buffer_unordered(at_once)
         .collect()
@@ -143,15 +146,13 @@ fn periods(pipeline: &Pipeline, day: Date) -> Result<Vec<Period>, EngineError> {
 
 async fn one(
     context: Arc<Context>,
-    pipeline: PipelineId,
-    period: Period,
-    as_of: Date,
+    request: RunRequest,
     enforced: bool,
     progress: Arc<dyn Progress>,
 ) -> NightRun {
-    let request = RunRequest { pipeline: pipeline.clone(), period, as_of, split: false };
-    let answer = run(&context, &request, progress.as_ref()).await;
-    let entry = match answer {
+    let (pipeline, period, mut loaded) = (request.pipeline.clone(), request.period, None);
+    let answer = run_and_tell(&context, &request, progress.as_ref(), &mut loaded).await;
+    let mut entry = match answer {
         Ok(answer) => entry(&answer, period, enforced, &pipeline),
         Err(error) => NightRun {
             pipeline: pipeline.clone(),
@@ -166,8 +167,10 @@ async fn one(
             findings: Vec::new(),
             notes: Vec::new(),
             unchanged: false,
+            load: None,
         },
     };
+    entry.load = loaded;
     progress.done(&pipeline, &period.to_string(), entry.outcome.map_or("nothing to do", Outcome::as_str));
     entry
 }
@@ -192,6 +195,7 @@ pub fn entry(answer: &RunAnswer, period: Period, enforced: bool, pipeline: &Pipe
         findings: report.map(|r| r.findings.clone()).unwrap_or_default(),
         notes: report.map(|r| r.notes.clone()).unwrap_or_else(|| answer.notes.clone()),
         unchanged: report.is_some_and(|r| r.unchanged_since.is_some()),
+        load: report.and_then(|r| r.load.clone()),
     }
 }
 
@@ -209,6 +213,10 @@ pub fn failure(context: &Context, error: &EngineError) -> Failure {
 fn night_key(context: &Context, request: &NightRequest, due: &[(PipelineId, Period, bool)]) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{}\0{}\0{}\0", context.environment, request.day, request.as_of));
+    if request.load {
+        // A night without one left the new side as it was.
+        hash.update("load\0");
+    }
     for (id, period, enforced) in due {
         hash.update(format!("{id}\0{period}\0{enforced}\0"));
         if let Some(pipeline) = context.project.pipeline(id) {
@@ -231,7 +239,10 @@ async fn recorded(context: &Context, key: &str) -> Result<Option<NightReport>, E
     }
     let report = night.result.as_deref().and_then(|text| serde_json::from_str::<NightReport>(text).ok());
     // The worst pipeline gives the code of the night, and one that waits may stand behind it.
-    let finished = |run: &NightRun| matches!(run.outcome, None | Some(Outcome::Agrees | Outcome::Differs));
+    let finished = |run: &NightRun| {
+        let held = run.load.as_ref().is_some_and(LoadReport::is_held);
+        !held && matches!(run.outcome, None | Some(Outcome::Agrees | Outcome::Differs))
+    };
     let report = report.filter(|report| report.runs.iter().all(finished));
     Ok(report.map(|report| NightReport { repeated: true, ..report }))
 }

@@ -8,7 +8,11 @@ use std::{
 };
 
 use arrow::{datatypes::SchemaRef, record_batch::RecordBatch};
-use dualrun_core::{input::Side, parameter::ParameterValue};
+use dualrun_core::{
+    input::Side,
+    parameter::ParameterValue,
+    run::{CalculationConsistency, Consistency},
+};
 use dualrun_mapping::plan::{Engine, Relation};
 use dualrun_sources::{CutOff, FileReport, InputTable, KeptRows, SourceError, command::StagedInputs};
 use jiff::civil::Date;
@@ -34,11 +38,20 @@ pub(crate) struct Outside {
     pub(crate) cut: Arc<CutOff>,
     staged: Arc<OnceCell<StagedInputs>>,
     notes: Arc<Mutex<BTreeSet<String>>>,
+    /// Of the calculations so far, the weakest.
+    consistency: Arc<Mutex<Option<CalculationConsistency>>>,
 }
 
 impl Outside {
     pub(crate) fn new(side: Side, days: Vec<Date>) -> Self {
-        Self { side, days, cut: Arc::default(), staged: Arc::default(), notes: Arc::default() }
+        Self {
+            side,
+            days,
+            cut: Arc::default(),
+            staged: Arc::default(),
+            notes: Arc::default(),
+            consistency: Arc::default(),
+        }
     }
 
     /// All result rows of a calculation by another engine than SQL.
@@ -54,7 +67,7 @@ impl Outside {
             _ => self.ask(runtime, engine, tables, parameters).await,
         };
         let table = read.map_err(|source| self.error(engine, source))?;
-        self.notice(&table);
+        self.notice(engine, &table);
         Ok((table.schema, table.batches))
     }
 
@@ -87,6 +100,11 @@ impl Outside {
     /// What was noticed in the results so far.
     pub(crate) fn notes(&self) -> Vec<String> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
+    /// The state of a server that the calculations so far saw; none where no server was asked.
+    pub(crate) fn consistency(&self) -> Option<CalculationConsistency> {
+        self.consistency.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     async fn read(
@@ -145,7 +163,10 @@ impl Outside {
         self.staged.get_or_try_init(write).await
     }
 
-    fn notice(&self, table: &InputTable) {
+    fn notice(&self, engine: &Engine, table: &InputTable) {
+        if let Some(consistency) = &table.report.consistency {
+            self.saw(engine.as_str(), consistency);
+        }
         let missing = table
             .report
             .missing_files
@@ -154,6 +175,14 @@ impl Outside {
         let misfits =
             table.report.misfits.iter().map(|m| misfit_note(self.side, &format!("result.{}", m.field), m));
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).extend(missing.chain(misfits));
+    }
+
+    fn saw(&self, engine: &str, seen: &Consistency) {
+        let mut known = self.consistency.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| seen.strength < known.consistency.strength) {
+            let (engine, consistency) = (engine.to_owned(), seen.clone());
+            *known = Some(CalculationConsistency { side: self.side, engine, consistency });
+        }
     }
 
     fn error(&self, engine: &Engine, source: SourceError) -> EngineError {

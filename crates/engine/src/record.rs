@@ -1,6 +1,11 @@
 //! What is kept of a run: its report, its evidence, its record in the state database.
 
-use dualrun_core::{Outcome, RunId, input::Side, run::RunReport};
+use dualrun_core::{
+    Outcome, RunId,
+    input::Side,
+    load::LoadReport,
+    run::{CalculationConsistency, RunReport},
+};
 use dualrun_mapping::plan::Pipeline;
 use dualrun_sources::Misfit;
 use dualrun_state::records::{CustomerCoverage, Hashes, RunRecord};
@@ -69,11 +74,13 @@ pub(crate) async fn record_failure(
     pipeline: &Pipeline,
     request: &RunRequest,
     error: &EngineError,
+    load: Option<LoadReport>,
 ) -> Result<(), EngineError> {
     let id = RunId(Uuid::now_v7());
     let key = format!("failed-{}-{}-{}-{}", context.environment, pipeline.id, request.period, request.as_of);
     let mut report = assess::blank_report(Outcome::Failed);
     report.failure = Some(failure(context, error));
+    report.load = load;
     identify(&mut report, context, request, id, &key);
     let record =
         record(context, pipeline, request, id, key, String::new(), report, CustomerCoverage::default());
@@ -113,7 +120,9 @@ pub(crate) fn finish_report(
     identify(&mut report, context, request, id, key);
     report.inputs = fence.inputs;
     report.checks = calculated.checks.clone();
+    report.calculations.clone_from(&calculated.consistency);
     report.notes.extend(calculated.notes.iter().cloned());
+    report.notes.extend(calculated.consistency.iter().map(calculation_note));
     report.customers_path = Some(format!("{folder}/customers.parquet"));
     report.differences.path = Some(format!("{folder}/differences.parquet"));
     report
@@ -200,6 +209,15 @@ pub(crate) fn consistency_notes(sides: [&Tables; 2]) -> Vec<String> {
         }
     }
     notes
+}
+
+/// The same for a calculation that a server made, or whose results it holds.
+pub(crate) fn calculation_note(said: &CalculationConsistency) -> String {
+    let (side, engine, detail) = (said.side, &said.engine, &said.consistency.detail);
+    match engine.as_str() {
+        "relation" => format!("the {side} results were read from a server: {detail}"),
+        _ => format!("the {side} results were calculated on a server ({engine}): {detail}"),
+    }
 }
 
 /// One sentence on the values of a field that do not fit.

@@ -2,7 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualrun_core::{ChangeId, Period, input::Side, run::CheckReport};
+use dualrun_core::{
+    ChangeId, Period,
+    input::Side,
+    run::{CalculationConsistency, CheckReport},
+};
 use dualrun_explain::{Declared, Replay, ReplayPlan, verdicts};
 use dualrun_mapping::plan::{Change, Pipeline};
 use dualrun_sources::CutOff;
@@ -48,6 +52,8 @@ pub struct Calculated {
     pub checks: Vec<CheckReport>,
     /// What was noticed.
     pub notes: Vec<String>,
+    /// The states of servers that calculations saw.
+    pub consistency: Vec<CalculationConsistency>,
 }
 
 impl Calculated {
@@ -90,6 +96,7 @@ struct SideDone {
     outside: u64,
     reused: u64,
     notes: Vec<String>,
+    consistency: Option<CalculationConsistency>,
 }
 
 /// Calculates a plan: both sides at once, the replays of a side one after the other on shared models.
@@ -146,12 +153,14 @@ pub async fn calculate(
     }
     let mut results = Vec::new();
     let (mut files, mut calculations, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let mut consistency = Vec::new();
     for (side, task) in Side::BOTH.into_iter().zip(tasks) {
         let done = task.await.map_err(|_| EngineError::Cancelled)??;
         results.extend(done.results);
         files.extend(done.files);
         calculations.extend(done.calculations);
         notes.extend(done.notes);
+        consistency.extend(done.consistency);
         if done.outside > 0 {
             notes.push(format!("{} {side} rows lie outside of the period and were left out", done.outside));
         }
@@ -167,7 +176,7 @@ pub async fn calculate(
             checks.extend(results::check(&context.runtime, &pipeline.checks, side, &result.rows).await?);
         }
     }
-    Ok(Calculated { results, files, calculations, checks, notes })
+    Ok(Calculated { results, files, calculations, checks, notes, consistency })
 }
 
 /// What tells the states of results that already stand somewhere, with all changes on and with none; empty where both
@@ -246,6 +255,7 @@ impl SideJob {
             done.results.push((*position, CalculatedResult { replay: replay.clone(), rows, entry }));
         }
         done.notes = self.calculator.notes();
+        done.consistency = self.calculator.consistency();
         Ok(done)
     }
 

@@ -1,18 +1,18 @@
 //! One run: fence, calculate, align, compare, explain, record.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+mod attempt;
+mod side;
+
+use std::{collections::BTreeSet, sync::Arc};
 
 use dualrun_core::{
     ChangeId, ExitCode, Outcome, Period, PipelineId, RunId,
     input::{Role, Side},
+    load::LoadReport,
     run::RunReport,
 };
 use dualrun_mapping::plan::{Change, Pipeline};
-use dualrun_sources::{ANEW, CutOff};
+use dualrun_sources::CutOff;
 use dualrun_state::records::RunRecord;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
@@ -20,19 +20,21 @@ use uuid::Uuid;
 
 use crate::{
     assess::{self, Figures},
-    calculate::{Calculator, hex},
+    calculate::hex,
     context::Context,
     error::EngineError,
     evidence::{Evidence, FenceSummary, Known},
     fence::fence,
-    inputs::{self, Look, Tables, cut_off, lend_columns, read_side},
+    inputs::{Look, Tables, lend_columns, read_side},
+    load::{Within, compare_states},
     progress::{Progress, Step},
     record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
-    replays, results, reviews, surroundings,
+    replays, reviews, surroundings,
     task::Task,
     unchanged,
 };
 
+pub use self::side::{SideReport, run_side};
 pub use crate::record::write_assessment;
 
 /// What to run.
@@ -46,6 +48,8 @@ pub struct RunRequest {
     pub as_of: Date,
     /// Split the differences over the changes even where that takes more than the eight replays of three changes.
     pub split: bool,
+    /// Load the inputs that declare it, and keep the models of the new side, in the state in which the run reads.
+    pub load: bool,
 }
 
 /// What a run says.
@@ -97,6 +101,19 @@ pub async fn run(
     request: &RunRequest,
     progress: &dyn Progress,
 ) -> Result<RunAnswer, EngineError> {
+    run_and_tell(context, request, progress, &mut None).await
+}
+
+/// The same; `loaded` is given what became of the load, where one was asked for, also if the run fails.
+///
+/// # Errors
+/// What kept the run from being carried out.
+pub async fn run_and_tell(
+    context: &Arc<Context>,
+    request: &RunRequest,
+    progress: &dyn Progress,
+    loaded: &mut Option<LoadReport>,
+) -> Result<RunAnswer, EngineError> {
     let Some(pipeline) = context.project.pipeline(&request.pipeline) else {
         return Err(EngineError::UnknownPipeline(request.pipeline.clone()));
     };
@@ -119,83 +136,63 @@ pub async fn run(
     let Some(_lock) = context.state.try_lock(&name).await? else {
         return Ok(RunAnswer::nothing("another process holds this run"));
     };
-    let answer = attempt(context, pipeline, request, progress).await;
-    if let Err(error) = &answer {
-        // Best effort: where the state database itself is away, the exit code has to do.
-        if let Err(record) = record_failure(context, pipeline, request, error).await {
-            tracing::warn!(pipeline = %pipeline.id, error = %record.chain(), "the failed attempt is not recorded");
+    match attempt::attempt(context, pipeline, request, progress, loaded).await {
+        Ok(mut answer) => {
+            // A report that was recorded before may have another load, or none.
+            if let (Some(report), Some(load)) = (&mut answer.report, &loaded) {
+                report.load = Some(load.clone());
+            }
+            Ok(answer)
+        }
+        Err(error) => {
+            let load = loaded.clone();
+            // Best effort: where the state database itself is away, the exit code has to do.
+            if let Err(record) = record_failure(context, pipeline, request, &error, load).await {
+                tracing::warn!(pipeline = %pipeline.id, error = %record.chain(), "the failed attempt is not recorded");
+            }
+            Err(error)
         }
     }
-    answer
 }
 
-async fn attempt(
-    context: &Arc<Context>,
-    pipeline: &Pipeline,
-    request: &RunRequest,
-    progress: &dyn Progress,
-) -> Result<RunAnswer, EngineError> {
-    let period = request.period.to_string();
-    progress.step(&pipeline.id, &period, Step::Fence);
-    let evidence = Evidence::new(Arc::clone(&context.store), context.prefix.clone());
-    let changes = in_force(context, pipeline, request.period);
-    // Listed before they are read: a file that changes in between is another one next time.
-    let listed = inputs::identity(context, pipeline, request.period).await;
-    if let Some(listed) = &listed
-        && let Some(earlier) = unchanged::earlier(context, request, &evidence, listed).await?
-        && let Some(answer) =
-            unchanged::answer(context, pipeline, request, &changes, &evidence, earlier, progress).await?
-    {
-        return Ok(answer);
-    }
-    let mut breaks = 0;
-    loop {
-        let done = async {
-            let cut = Arc::new(cut_off(context, pipeline, &Side::BOTH).await?);
-            let on = On { evidence: &evidence, listed: listed.as_deref(), cut: &cut, breaks };
-            let answer = attempt_on(context, pipeline, request, progress, &changes, &on).await;
-            cut.release().await;
-            answer
-        };
-        let error = match done.await {
-            Err(error) if breaks < ANEW => error,
-            done => return done,
-        };
-        // The state that was read is gone with its connection: another one is read from its beginning.
-        let Some(what) =
-            error.broke_off().filter(|_| breaks > 0 || !matches!(error, EngineError::Servers { .. }))
-        else {
-            return Err(error);
-        };
-        let pause = Duration::from_secs(1 << breaks);
-        breaks += 1;
-        progress.note(&format!("{}: {what} is read anew in {} s", error.chain(), pause.as_secs()));
-        tokio::time::sleep(pause).await;
-    }
+/// What is to be run, and where its evidence goes.
+struct Subject<'a> {
+    context: &'a Arc<Context>,
+    pipeline: &'a Pipeline,
+    request: &'a RunRequest,
+    changes: &'a [&'a Change],
+    evidence: &'a Evidence,
+    progress: &'a dyn Progress,
 }
 
 /// What an attempt stands on.
 struct On<'a> {
-    evidence: &'a Evidence,
     listed: Option<&'a str>,
     /// The servers in one state each.
     cut: &'a Arc<CutOff>,
     /// How often a reading broke off before.
     breaks: u32,
+    /// What was loaded in the same state.
+    within: Option<&'a Within>,
 }
 
 /// An attempt on servers in one state each.
 async fn attempt_on(
-    context: &Arc<Context>,
-    pipeline: &Pipeline,
-    request: &RunRequest,
-    progress: &dyn Progress,
-    changes: &[&Change],
+    subject: &Subject<'_>,
     on: &On<'_>,
+    loaded: &mut Option<LoadReport>,
 ) -> Result<RunAnswer, EngineError> {
-    let On { evidence, listed, cut, breaks } = *on;
+    let Subject { context, pipeline, request, changes, evidence, progress } = *subject;
+    let On { listed, cut, breaks, within } = *on;
     let period = request.period.to_string();
-    let [legacy, new] = read_both(context, pipeline, request.period, cut).await?;
+    let read = read_both(context, pipeline, request.period, cut).await;
+    let [legacy, new] = match within {
+        Some(within) => within.undisturbed(context, pipeline, read).await?,
+        None => read?,
+    };
+    if let Some(load) = loaded {
+        compare_states(load, &legacy);
+    }
     if Side::BOTH.iter().all(|side| pipeline.calculation(*side).engine.source().is_none()) {
         // What was read is kept here: nobody needs to wait for the calculations.
         cut.release().await;
@@ -284,6 +281,7 @@ async fn attempt_on(
         finish_report(context, request, run_id, &key, &folder, fence.clone(), &calculated, &assessment);
     report.notes.extend(misfit_notes([&legacy, &new]));
     report.notes.extend(consistency_notes([&legacy, &new]));
+    report.load.clone_from(loaded);
     if breaks > 0 {
         let times = if breaks == 1 { "once".to_owned() } else { format!("{breaks} times") };
         report.notes.push(format!("servers were read anew after the reading broke off {times}"));
@@ -427,79 +425,4 @@ pub(crate) fn run_key(
     }
     versions.iter().for_each(|version| add(version));
     hex(&hash.finalize())
-}
-
-/// Result totals of one side alone, for `run --side`.
-#[derive(Debug, Clone, PartialEq, serde::Serialize)]
-pub struct SideReport {
-    /// The pipeline.
-    pub pipeline: PipelineId,
-    /// The period.
-    pub period: Period,
-    /// The side.
-    pub side: Side,
-    /// Rows in the period.
-    pub rows: u64,
-    /// Sum of each measure as exact text.
-    pub totals: BTreeMap<String, String>,
-    /// Data checks of the side.
-    pub checks: Vec<dualrun_core::run::CheckReport>,
-    /// What was noticed.
-    pub notes: Vec<String>,
-}
-
-/// Calculates one side alone: nothing is fenced, compared or recorded.
-///
-/// # Errors
-/// What kept the side from being calculated.
-pub async fn run_side(
-    context: &Arc<Context>,
-    request: &RunRequest,
-    side: Side,
-) -> Result<SideReport, EngineError> {
-    let Some(pipeline) = context.project.pipeline(&request.pipeline) else {
-        return Err(EngineError::UnknownPipeline(request.pipeline.clone()));
-    };
-    let cut = Arc::new(cut_off(context, pipeline, &[side]).await?);
-    let report = side_report(context, pipeline, request, side, &cut).await;
-    cut.release().await;
-    report
-}
-
-async fn side_report(
-    context: &Arc<Context>,
-    pipeline: &Pipeline,
-    request: &RunRequest,
-    side: Side,
-    cut: &Arc<CutOff>,
-) -> Result<SideReport, EngineError> {
-    let tables = read_side(context, pipeline, side, request.period, cut, Look::AsNeeded).await?;
-    let calculator =
-        Calculator::new(&context.runtime, pipeline, side, request.period, tables)?.with_cut(Arc::clone(cut));
-    let changes = in_force(context, pipeline, request.period);
-    let on: BTreeSet<&ChangeId> = match side {
-        // The legacy platform computes what it computes today; the new one under all its changes.
-        Side::Legacy => BTreeSet::new(),
-        Side::New => changes.iter().map(|c| &c.id).collect(),
-    };
-    let all = context.project.changes_of(&pipeline.id);
-    let switches = pipeline.switch_values(&all, &|id| on.contains(id), side);
-    let (schema, batches) = calculator.calculate(&switches, false).await?;
-    let result = results::finish(&context.runtime, pipeline, side, request.period, schema, batches).await?;
-    let checks = results::check(&context.runtime, &pipeline.checks, side, &result).await?;
-    let measures: Vec<&String> = pipeline.result.measures.keys().collect();
-    let totals = results::totals(&context.runtime, &result, &measures).await?;
-    let mut notes = calculator.notes();
-    if result.outside > 0 {
-        notes.push(format!("{} rows lie outside of the period and were left out", result.outside));
-    }
-    Ok(SideReport {
-        pipeline: pipeline.id.clone(),
-        period: request.period,
-        side,
-        rows: result.rows(),
-        totals,
-        checks,
-        notes,
-    })
 }

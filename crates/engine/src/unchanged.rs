@@ -9,6 +9,7 @@ use std::sync::Arc;
 use dualrun_core::{
     ChangeId, Outcome, PeriodUnit, RunId,
     input::Side,
+    load::LoadReport,
     run::{RunReport, UnchangedSince},
 };
 use dualrun_explain::Declared;
@@ -102,6 +103,7 @@ pub(crate) async fn earlier(
 ///
 /// # Errors
 /// A store that is away, or evidence that a decision cannot be applied to.
+#[expect(clippy::too_many_arguments, reason = "an answer stands on everything that a run stands on")]
 pub(crate) async fn answer(
     context: &Arc<Context>,
     pipeline: &Pipeline,
@@ -109,6 +111,7 @@ pub(crate) async fn answer(
     changes: &[&Change],
     evidence: &Evidence,
     earlier: Earlier,
+    load: Option<&LoadReport>,
     progress: &dyn Progress,
 ) -> Result<Option<RunAnswer>, EngineError> {
     let fence = &earlier.known.fence;
@@ -133,7 +136,7 @@ pub(crate) async fn answer(
         return Ok(None);
     }
     progress.step(&pipeline.id, &request.period.to_string(), Step::Record);
-    match carry_over(context, pipeline, request, evidence, &key, &earlier).await {
+    match carry_over(context, pipeline, request, evidence, &key, &earlier, load).await {
         // It was cleared away meanwhile.
         Err(EngineError::Evidence { source: object_store::Error::NotFound { .. }, .. }) => Ok(None),
         run => Ok(Some(RunAnswer::of(run?.report, false))),
@@ -213,6 +216,7 @@ async fn carry_over(
     evidence: &Evidence,
     key: &str,
     earlier: &Earlier,
+    load: Option<&LoadReport>,
 ) -> Result<RunRecord, EngineError> {
     evidence.sweep(&pipeline.id, request.period, request.as_of).await?;
     let run_id = RunId(Uuid::now_v7());
@@ -233,6 +237,7 @@ async fn carry_over(
 
     let mut report = earlier.run.report.clone();
     identify(&mut report, context, request, run_id, key);
+    report.load = load.cloned();
     report.customers_path = Some(format!("{folder}/customers.parquet"));
     report.differences.path = Some(format!("{folder}/differences.parquet"));
     let since = report.unchanged_since.take().unwrap_or_else(|| UnchangedSince {

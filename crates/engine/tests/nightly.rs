@@ -10,7 +10,7 @@ use crate::common::{MAPPING_FILE, SILVER_FILE, Setup, World, date, meters};
 async fn try_night(world: &World, day: &str, only: &[&str]) -> Result<NightReport, EngineError> {
     let day = date(day);
     let pipelines = only.iter().map(|id| id.parse().unwrap()).collect();
-    let request = NightRequest { day, as_of: day.tomorrow().unwrap(), pipelines };
+    let request = NightRequest { day, as_of: day.tomorrow().unwrap(), pipelines, load: false };
     nightly(&world.context(), &request, Arc::new(Silent)).await
 }
 

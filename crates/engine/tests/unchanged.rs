@@ -395,7 +395,8 @@ async fn an_older_night_does_not_stand_on_a_later_one() {
 
 async fn whole_night(world: &World, day: &str) -> dualrun_core::night::NightReport {
     world.reader.take_read();
-    let request = NightRequest { day: date(day), as_of: date(day).tomorrow().unwrap(), pipelines: vec![] };
+    let request =
+        NightRequest { day: date(day), as_of: date(day).tomorrow().unwrap(), pipelines: vec![], load: false };
     nightly(&world.context(), &request, Arc::new(Silent)).await.unwrap()
 }
 

@@ -23,6 +23,7 @@ use crate::{
 };
 
 mod files;
+mod lake;
 mod mongo;
 mod own;
 mod postgres;
@@ -58,6 +59,7 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, Cl
         }
         examined.push(Examined { name: format!("source {name}"), kind: kind(source).into(), place, checks });
     }
+    examined.extend(lake::tables(&project, root).await);
     examined.push(own::state(&project.settings, root));
     examined.push(own::evidence(&project.settings, root).await);
     examined.push(own::spill(&project.settings, root));

@@ -18,6 +18,7 @@ pub(crate) async fn run(global: &Global, args: &NightlyArgs, output: &Output) ->
         day: args.period.unwrap_or_else(yesterday),
         as_of: args.as_of.unwrap_or_else(today),
         pipelines: args.pipeline.clone(),
+        load: args.load,
     };
     match attempt(global, &request, output).await {
         Ok(report) => {

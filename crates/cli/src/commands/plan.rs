@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use dualrun_core::{
-    ExitCode, Period, PeriodUnit,
+    ExitCode, Period, PeriodUnit, PipelineId,
     input::Side,
-    plan::{PlanReport, PlannedAsk, PlannedRead, PlannedRun},
+    plan::{PlanReport, PlannedAsk, PlannedLoad, PlannedRead, PlannedRun},
 };
-use dualrun_engine::{Context, NightRequest, Place, inputs, night};
+use dualrun_engine::{Context, LoadRequest, NightRequest, Place, inputs, load as engine_load, night};
 use dualrun_mapping::plan::{Engine, Pipeline};
 use dualrun_report::text;
 use dualrun_sources::{CutOff, without_credentials};
@@ -26,8 +26,12 @@ use load::Loads;
 
 pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Result<ExitCode, CliError> {
     let context = project::look(global)?;
-    let request =
-        NightRequest { day: args.period.unwrap_or_else(yesterday), as_of: today(), pipelines: Vec::new() };
+    let request = NightRequest {
+        day: args.period.unwrap_or_else(yesterday),
+        as_of: today(),
+        pipelines: Vec::new(),
+        load: false,
+    };
     let due = night::due(&context, &request).await?;
     let mut loads = Loads::new(&context, &global.project, args.offline);
     let mut runs = Vec::new();
@@ -35,14 +39,39 @@ pub(crate) async fn run(global: &Global, args: &PlanArgs, output: &Output) -> Re
         let Some(pipeline) = context.project.pipeline(id) else { continue };
         runs.push(planned(&context, pipeline, *period, *enforced, &mut loads).await?);
     }
+    let copies = copies(&context, &due, &request, args.offline, &mut loads).await?;
     let report = PlanReport {
         schema: "dualrun.plan/1".to_owned(),
         period: request.day.to_string(),
         runs,
         servers: loads.close().await,
+        loads: copies,
     };
     output.text_or_json(&report, |style| text::plan(&report, style))?;
     Ok(if due.is_empty() { ExitCode::Nothing } else { ExitCode::Agree })
+}
+
+/// What a load of the pipelines that are due would read beforehand.
+async fn copies(
+    context: &Arc<Context>,
+    due: &[(PipelineId, Period, bool)],
+    night: &NightRequest,
+    offline: bool,
+    loads: &mut Loads<'_>,
+) -> Result<Vec<PlannedLoad>, CliError> {
+    let is_due = |pipeline: &&Pipeline| due.iter().any(|(id, _, _)| *id == pipeline.id);
+    let pipelines: Vec<&Pipeline> = context.project.pipelines.iter().filter(is_due).collect();
+    let request = LoadRequest { pipelines: Vec::new(), period: None, full: false, yesterday: night.day };
+    let cut = CutOff::default();
+    let mut planned = Vec::new();
+    for copy in engine_load::planned(context, &pipelines, &request, &cut, offline).await? {
+        let mut load = copy.planned;
+        if let Some((asked, since)) = copy.asked {
+            load.load = loads.of_copy(&load.source, &asked, since).await;
+        }
+        planned.push(load);
+    }
+    Ok(planned)
 }
 
 async fn planned(

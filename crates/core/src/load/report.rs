@@ -4,7 +4,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Mark;
-use crate::{ExitCode, Period, PipelineId, run::Failure};
+use crate::{
+    ExitCode, Period, PipelineId,
+    run::{Consistency, CutStrength, Failure},
+};
 
 /// The name and version of the schema.
 pub const SCHEMA: &str = "dualrun.load/1";
@@ -56,6 +59,12 @@ pub struct InputLoad {
     pub cut_off: Option<Timestamp>,
     /// Which state of the source was read, and how sure that is.
     pub consistency: Option<String>,
+    /// The same for programs; none where the source is no server.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<Consistency>,
+    /// Of a load within a run: what vouches that the run then read the source in the state of the copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub same_state: Option<CutStrength>,
     /// The number of the commit that made the new rows visible; none where nothing changed.
     pub commit: Option<u64>,
     /// What else is to be known.
@@ -160,6 +169,11 @@ pub enum StoreOutcome {
 }
 
 impl LoadReport {
+    /// Whether a table was left to another process, so that nobody knows yet what it holds.
+    pub fn is_held(&self) -> bool {
+        self.inputs.iter().any(|input| input.outcome == LoadOutcome::Held)
+    }
+
     /// A load in which nothing was done.
     pub fn empty(environment: &str, exit_code: ExitCode) -> Self {
         Self {

@@ -15,7 +15,7 @@ use dualrun_core::{
 };
 use dualrun_lake::{LakeError, Merged, Rules, Spool, Stamp, Writer, merge, moved};
 use dualrun_sources::{
-    DaysOf, ReadReport, Since,
+    CutOff, DaysOf, ReadReport, Since,
     commits::{Commit, LoadState, Partition},
 };
 use futures::TryStreamExt;
@@ -35,6 +35,15 @@ use crate::{
     progress::Progress,
 };
 
+/// What became of one input.
+pub(super) struct Copied {
+    pub(super) report: InputLoad,
+    /// The commit that readers see now; none where the table has none.
+    pub(super) commit: Option<u64>,
+    /// Why it failed.
+    pub(super) error: Option<EngineError>,
+}
+
 /// Copies one input. Whatever happens to it stands in the answer.
 pub(super) async fn copy(
     context: &Arc<Context>,
@@ -42,7 +51,7 @@ pub(super) async fn copy(
     request: &LoadRequest,
     state: &State,
     progress: &dyn Progress,
-) -> InputLoad {
+) -> Copied {
     let mut report = InputLoad {
         pipelines: target.pipelines.clone(),
         input: target.input.name.clone(),
@@ -57,11 +66,14 @@ pub(super) async fn copy(
         watermark: None,
         cut_off: None,
         consistency: None,
+        state: None,
+        same_state: None,
         commit: None,
         notes: Vec::new(),
         failure: None,
     };
-    let done = attempt(context, target, request, state, progress, &mut report).await;
+    let (mut commit, mut failed) = (None, None);
+    let done = attempt(context, target, request, state, progress, &mut report, &mut commit).await;
     (report.outcome, report.exit_code) = match done {
         Ok(LoadOutcome::Loaded) => (LoadOutcome::Loaded, ExitCode::Agree),
         Ok(outcome) => (outcome, ExitCode::Nothing),
@@ -71,14 +83,16 @@ pub(super) async fn copy(
         }
         Err(error) => {
             report.failure = Some(failure(context, &error));
-            (LoadOutcome::Failed, error.exit_code())
+            let code = error.exit_code();
+            failed = Some(error);
+            (LoadOutcome::Failed, code)
         }
     };
     if report.outcome != LoadOutcome::Loaded {
         report.partitions.clear();
         report.periods.clear();
     }
-    report
+    Copied { report, commit, error: failed }
 }
 
 async fn attempt(
@@ -88,6 +102,7 @@ async fn attempt(
     state: &State,
     progress: &dyn Progress,
     report: &mut InputLoad,
+    visible: &mut Option<u64>,
 ) -> Result<LoadOutcome, EngineError> {
     let Some(_lock) = context.state.try_lock(&format!("load-{}", target.name)).await? else {
         report.notes.push("another process loads this table".to_owned());
@@ -97,6 +112,14 @@ async fn attempt(
     let place = context.inputs.location(target.to_source).map_err(|source| failed(source.into()))?;
     let stamp = Stamp { loaded_at: context.clock.now(), batch: Uuid::now_v7().to_string() };
     let mut writer = Writer::open(place.below(&target.layout.root), stamp).await.map_err(failed)?;
+    *visible = writer.base().map(|base| base.number);
+    let before = writer.base().and_then(|base| base.load.as_ref());
+    if state.of_a_run && before.is_some_and(|load| load.cut_off > state.at) {
+        // Rows of an older state would take the place of newer ones.
+        writer.abandon().await;
+        report.notes.push("another process copied a later state of it".to_owned());
+        return Ok(LoadOutcome::Held);
+    }
     let plan = Plan::new(target, writer.base(), request)?;
     report.mode = plan.mode;
     report.deletions_looked_for = plan.mode != LoadMode::Incremental;
@@ -117,6 +140,7 @@ async fn attempt(
     report.rows.total = load.rows.total;
     let (commit, left) = writer.commit(Some(load)).await.map_err(failed)?;
     report.commit = Some(commit.number);
+    *visible = report.commit;
     if left > 0 {
         report.notes.push(format!(
             "{left} files that are no longer part of the table could not be deleted; other readers may still see them"
@@ -126,18 +150,22 @@ async fn attempt(
 }
 
 /// What is read, and what it replaces.
-struct Plan {
-    mode: LoadMode,
-    since: Option<Since>,
+pub(super) struct Plan {
+    pub(super) mode: LoadMode,
+    pub(super) since: Option<Since>,
     /// The days that are read whole, the first and the one after the last.
     days: Option<(Date, Date)>,
     /// The watermark that all is loaded up to.
-    before: Option<Mark>,
-    note: Option<String>,
+    pub(super) before: Option<Mark>,
+    pub(super) note: Option<String>,
 }
 
 impl Plan {
-    fn new(target: &Target<'_>, base: Option<&Commit>, request: &LoadRequest) -> Result<Self, EngineError> {
+    pub(super) fn new(
+        target: &Target<'_>,
+        base: Option<&Commit>,
+        request: &LoadRequest,
+    ) -> Result<Self, EngineError> {
         let state = base.and_then(|base| base.load.as_ref());
         let before = state.and_then(|s| s.watermark.as_ref()).and_then(|w| w.to);
         let origin = format!("{}/{}", target.from_source.url, target.from.place());
@@ -176,6 +204,41 @@ impl Plan {
         let since = Some(Since { column: column.clone(), mark: from });
         Ok(Self { mode: LoadMode::Incremental, since, days: None, before, note: None })
     }
+
+    /// What is asked of the source, beside what was written since.
+    pub(super) fn asked<'a>(&self, target: &Target<'a>, cut: &'a CutOff) -> InputRequest<'a> {
+        let days: Vec<Date> = match self.days {
+            Some((first, end)) => first.series(jiff::ToSpan::days(1)).take_while(|day| *day < end).collect(),
+            None => vec![Date::ZERO],
+        };
+        let wanted = match (self.days, &target.input.time) {
+            (Some((first, end)), Some(column)) => Some(DaysOf { column: column.clone(), first, end }),
+            _ => None,
+        };
+        InputRequest {
+            source: target.from_source,
+            places: inputs::expand(&target.from_source.url, target.from.place(), &days),
+            shape: &target.input.shape,
+            days: wanted,
+            cut,
+        }
+    }
+
+    /// Whether all rows of a partition are read, so that those that are not among them go.
+    pub(super) fn replaces(&self, period: Option<Period>) -> bool {
+        match (self.mode, self.days) {
+            (LoadMode::Full, _) => true,
+            (LoadMode::Period, Some((first, end))) => {
+                period.is_some_and(|p| first <= p.start() && p.start() < end)
+            }
+            _ => false,
+        }
+    }
+
+    /// The days that are read whole; none where everything is, or what changed.
+    pub(super) fn days(&self) -> Option<(Date, Date)> {
+        self.days
+    }
 }
 
 struct Copy<'a, 'b> {
@@ -193,6 +256,7 @@ impl Copy<'_, '_> {
         report.cut_off = Some(cut_off);
         let (spool, read, largest) = self.read(report).await?;
         report.consistency = read.consistency.as_ref().map(|seen| seen.detail.clone());
+        report.state.clone_from(&read.consistency);
         report.notes.extend(read.misfits.iter().map(|m| {
             format!(
                 "{} values of {} are {} instead of {} and became null",
@@ -207,7 +271,7 @@ impl Copy<'_, '_> {
             report.notes.push(format!("the source has no {first}{more}"));
         }
         report.watermark = self.watermark(largest, cut_off);
-        let replaced = writer.partitions().values().filter(|p| self.replaces(p.period));
+        let replaced = writer.partitions().values().filter(|p| self.plan.replaces(p.period));
         let rows: u64 = replaced.map(Partition::rows).sum();
         // Days of which there is no file are not days without a row.
         let nothing_there = self.plan.mode == LoadMode::Full || !read.missing_files.is_empty();
@@ -237,22 +301,7 @@ impl Copy<'_, '_> {
             side: dualrun_core::input::Side::Legacy,
             source,
         };
-        let days: Vec<Date> = match plan.days {
-            Some((first, end)) => first.series(jiff::ToSpan::days(1)).take_while(|day| *day < end).collect(),
-            None => vec![Date::ZERO],
-        };
-        let places = inputs::expand(&target.from_source.url, target.from.place(), &days);
-        let wanted = match (plan.days, &target.input.time) {
-            (Some((first, end)), Some(column)) => Some(DaysOf { column: column.clone(), first, end }),
-            _ => None,
-        };
-        let asked = InputRequest {
-            source: target.from_source,
-            places,
-            shape: &target.input.shape,
-            days: wanted,
-            cut: &self.state.cut,
-        };
+        let asked = plan.asked(target, &self.state.cut);
         let mut rows = self.context.inputs.changes(&asked, plan.since.clone()).await.map_err(input)?;
         let mut spool = Spool::new(self.context.runtime.scratch(), rows.schema());
         let mut largest: Option<Mark> = None;
@@ -344,7 +393,8 @@ impl Copy<'_, '_> {
         let mut folders: BTreeMap<String, Option<Period>> =
             spool.partitions().map(|(period, _)| (layout.folder(period), period)).collect();
         // A day without a file is not a day without a row.
-        let replaced = |period| self.replaces(period) && (all_there || spool.partition(period).is_some());
+        let replaced =
+            |period| self.plan.replaces(period) && (all_there || spool.partition(period).is_some());
         for (folder, partition) in &there {
             if replaced(partition.period) || evicted.contains_key(folder) {
                 folders.insert(folder.clone(), partition.period);
@@ -379,17 +429,6 @@ impl Copy<'_, '_> {
             self.note_others(writer, report).await?;
         }
         Ok(())
-    }
-
-    /// Whether all rows of a partition are read, so that those that are not among them go.
-    fn replaces(&self, period: Option<Period>) -> bool {
-        match (self.plan.mode, self.plan.days) {
-            (LoadMode::Full, _) => true,
-            (LoadMode::Period, Some((first, end))) => {
-                period.is_some_and(|p| first <= p.start() && p.start() < end)
-            }
-            _ => false,
-        }
     }
 
     /// Files that stood there before dualrun wrote: they are no longer read.

@@ -36,16 +36,19 @@ use crate::{
     run::in_force,
 };
 
-/// Keeps the models of one pipeline, where its mapping says so.
+/// Keeps the models of one pipeline, where its mapping says so: from servers as `cut` fixes them, or each period from
+/// what they hold then. What happens to single models stands in the answer, beside why they failed.
 pub(super) async fn store(
     context: &Arc<Context>,
     pipeline: &Pipeline,
     request: &LoadRequest,
+    cut: Option<&Arc<CutOff>>,
     progress: &dyn Progress,
-) -> Vec<StoredModel> {
-    let Some(declared) = &pipeline.new.store else { return Vec::new() };
+) -> (Vec<StoredModel>, Option<EngineError>) {
+    let Some(declared) = &pipeline.new.store else { return (Vec::new(), None) };
     let mut tables = tables(pipeline, declared);
-    let done = attempt(context, pipeline, declared, &mut tables, request, progress).await;
+    let done = attempt(context, pipeline, declared, &mut tables, request, cut, progress).await;
+    let mut failed = None;
     if let Err(error) = done {
         let held = error.is_lost();
         // Models that were committed before the failure stand.
@@ -56,8 +59,9 @@ pub(super) async fn store(
             model.report.exit_code = if held { ExitCode::Nothing } else { error.exit_code() };
             model.report.failure = (!held).then(|| failure(context, &error));
         }
+        failed = (!held).then_some(error);
     }
-    tables.into_iter().map(|table| table.report).collect()
+    (tables.into_iter().map(|table| table.report).collect(), failed)
 }
 
 /// The table of one model.
@@ -101,6 +105,7 @@ async fn attempt(
     declared: &StoreDecl,
     tables: &mut [Table],
     request: &LoadRequest,
+    cut: Option<&Arc<CutOff>>,
     progress: &dyn Progress,
 ) -> Result<(), EngineError> {
     let Some(_lock) = context.state.try_lock(&format!("store-{}", pipeline.id)).await? else {
@@ -115,7 +120,7 @@ async fn attempt(
         let place = place.below(&table.layout.root);
         table.writer = Some(Writer::open(place, stamp.clone()).await.map_err(failed)?);
     }
-    let filled = fill(context, pipeline, tables, request, progress).await;
+    let filled = fill(context, pipeline, tables, request, cut, progress).await;
     let mut result = filled;
     for table in tables.iter_mut() {
         let Some(writer) = table.writer.take() else { continue };
@@ -143,6 +148,7 @@ async fn fill(
     pipeline: &Pipeline,
     tables: &mut [Table],
     request: &LoadRequest,
+    cut: Option<&Arc<CutOff>>,
     progress: &dyn Progress,
 ) -> Result<(), EngineError> {
     let mut inputs = Inputs::new(context, pipeline).await?;
@@ -161,7 +167,10 @@ async fn fill(
             continue;
         }
         progress.step(&pipeline.id, &period.to_string(), Step::Calculate);
-        let cut = Arc::new(inputs::cut_off(context, pipeline, &[Side::New]).await?);
+        let cut = match cut {
+            Some(cut) => Arc::clone(cut),
+            None => Arc::new(inputs::cut_off(context, pipeline, &[Side::New]).await?),
+        };
         let read = read_side(context, pipeline, Side::New, period, &cut, Look::Fenced).await?;
         let calculator = Calculator::new(&context.runtime, pipeline, Side::New, period, read)?.with_cut(cut);
         let mut models: BTreeMap<String, _> = BTreeMap::new();

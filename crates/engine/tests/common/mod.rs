@@ -135,7 +135,13 @@ pub(crate) fn request(period: &str) -> RunRequest {
 /// The run of a pipeline in the night after a period.
 pub(crate) fn request_of(pipeline: &str, period: &str) -> RunRequest {
     let period: Period = period.parse().unwrap();
-    RunRequest { pipeline: pipeline.parse().unwrap(), period, as_of: period.end().unwrap(), split: false }
+    RunRequest {
+        pipeline: pipeline.parse().unwrap(),
+        period,
+        as_of: period.end().unwrap(),
+        split: false,
+        load: false,
+    }
 }
 
 pub(crate) fn date(text: &str) -> Date {

@@ -39,6 +39,51 @@ pub fn load(report: &LoadReport, style: Style) -> String {
     text
 }
 
+/// The load that a run began with.
+pub(super) fn of_run(text: &mut String, report: &LoadReport, style: Style) {
+    if report.inputs.is_empty() && report.models.is_empty() {
+        text.push_str("\nnothing to load: no input declares `load`, and no calculation `store`\n");
+        return;
+    }
+    let _ = writeln!(text, "\n{}", style.bold("loaded before, in the state that was compared"));
+    copies(text, &report.inputs, style);
+    models(text, &report.models, style);
+}
+
+/// What became of a load, in a line; none where nothing did.
+pub(super) fn line(report: &LoadReport) -> Option<String> {
+    let mut parts: Vec<String> = Vec::new();
+    for input in &report.inputs {
+        let rows = &input.rows;
+        parts.push(match input.outcome {
+            LoadOutcome::Loaded => format!(
+                "{} new and {} changed rows in {}",
+                count(rows.added.saturating_sub(rows.moved)),
+                count(rows.changed + rows.moved),
+                plain(&input.table)
+            ),
+            LoadOutcome::NothingNew => continue,
+            LoadOutcome::Held => format!("{} is held by another process", plain(&input.table)),
+            LoadOutcome::Failed => format!("{} could not be loaded", plain(&input.table)),
+        });
+    }
+    for model in &report.models {
+        parts.push(match model.outcome {
+            StoreOutcome::Stored => {
+                format!(
+                    "{} of {} kept anew",
+                    counted(model.periods.len() as u64, "period"),
+                    plain(&model.model)
+                )
+            }
+            StoreOutcome::NothingNew => continue,
+            StoreOutcome::Held => format!("{} is held by another process", plain(&model.table)),
+            StoreOutcome::Failed => format!("{} could not be kept", plain(&model.model)),
+        });
+    }
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
 fn copies(text: &mut String, inputs: &[InputLoad], style: Style) {
     let mut table = Table::new(&[
         ("table", Align::Left),

@@ -8,6 +8,7 @@ use dualrun_core::{
 };
 
 use super::{
+    load,
     numbers::counted,
     parts,
     run::outcome,
@@ -49,6 +50,12 @@ pub fn night(report: &NightReport, style: Style) -> String {
         let runs = counted(report.runs.len() as u64, "run");
         let (unchanged, nothing) = (report.unchanged, "nothing changed since an earlier night");
         let _ = writeln!(text, "\n{nothing} in {unchanged} of {runs}: its verdicts stand");
+    }
+    let loads = report.runs.iter().filter_map(|run| Some((run, load::line(run.load.as_ref()?)?)));
+    for (n, (run, line)) in loads.enumerate() {
+        let space = if n == 0 { "\n" } else { "" };
+        let line = format!("loaded for {} {}: {line}", run.pipeline, run.period);
+        let _ = write!(text, "{space}{}", paragraph(&line, 0, 2));
     }
     for (n, change) in report.stages.iter().enumerate() {
         let line = format!(

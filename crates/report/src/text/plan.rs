@@ -2,7 +2,10 @@
 
 use std::fmt::Write;
 
-use dualrun_core::plan::{Certainty, PlanReport, PlannedRun, ReadLoad, ServerLoad, Way};
+use dualrun_core::{
+    load::{LoadMode, Watermark},
+    plan::{Certainty, PlanReport, PlannedLoad, PlannedRun, ReadLoad, ServerLoad, Way},
+};
 
 use super::{
     numbers::{count, counted},
@@ -16,8 +19,16 @@ pub fn plan(report: &PlanReport, style: Style) -> String {
     for planned in &report.runs {
         run(planned, &mut text, style);
     }
+    if !report.loads.is_empty() {
+        let what = "loads, before the runs with --load or by dualrun load";
+        let _ = writeln!(text, "\n{}", style.bold(what));
+    }
+    for planned in &report.loads {
+        copy(planned, &mut text, style);
+    }
     if !report.servers.is_empty() {
-        let _ = writeln!(text, "\n{}", style.bold("load on the servers"));
+        let what = if report.loads.is_empty() { "" } else { ", without the loads" };
+        let _ = writeln!(text, "\n{}{what}", style.bold("load on the servers"));
     }
     for load in &report.servers {
         server(load, &mut text, style);
@@ -57,6 +68,50 @@ fn run(run: &PlannedRun, text: &mut String, style: Style) {
     }
     for note in &run.notes {
         text.push_str(&paragraph(&format!("note: {}", plain(note)), 2, 4));
+    }
+}
+
+/// One copy.
+fn copy(load: &PlannedLoad, text: &mut String, style: Style) {
+    let _ = writeln!(text, "  {}  from {}", style.bold(&plain(&load.table)), plain(&load.place));
+    let mut lines = Vec::new();
+    let last = load.last.map_or_else(
+        || "never loaded".to_owned(),
+        |at| {
+            let rows = counted(load.rows_now, "row");
+            format!("last loaded as of {at}: {rows} in {}", counted(load.partitions_now, "partition"))
+        },
+    );
+    match (load.mode, &load.watermark) {
+        (None, _) => {}
+        (Some(LoadMode::Incremental), Some(Watermark { column, from: Some(from), to: Some(to) })) => {
+            lines.push(format!("what changed, {column} from {from} on; {to} was seen; {last}"));
+        }
+        (Some(LoadMode::Incremental), _) => lines.push(format!("what changed; {last}")),
+        (Some(LoadMode::Full), _) => lines.push(format!("everything; {last}")),
+        (Some(LoadMode::Period), _) => lines.push(format!("some days, whole; {last}")),
+    }
+    match &load.load {
+        Some(read) => lines.push(cost(read)),
+        None if load.mode.is_some() => lines.push("files, which are read whole".to_owned()),
+        None => {}
+    }
+    match &load.partitions {
+        None if load.mode.is_some() => lines.push("the rows that come tell the partitions".to_owned()),
+        Some(folders) if folders.len() > 1 => {
+            let (first, last) = (folders.first(), folders.last());
+            let name = |folder: Option<&String>| folder.map(|f| plain(f)).unwrap_or_default();
+            let partitions = counted(folders.len() as u64, "partition");
+            lines.push(format!("{partitions} looked at whole, {} to {}", name(first), name(last)));
+        }
+        Some(folders) if folders.iter().any(|folder| !folder.is_empty()) => {
+            lines.push(format!("looked at whole: {}", plain(&folders.join(", "))));
+        }
+        _ => {}
+    }
+    lines.extend(load.notes.iter().map(|note| plain(note)));
+    for line in lines {
+        text.push_str(&paragraph(&line, 4, 6));
     }
 }
 
@@ -160,6 +215,7 @@ fn duration(seconds: u64) -> String {
 mod tests {
     use dualrun_core::{
         input::Side,
+        load::Mark,
         plan::{PlannedAsk, PlannedRead, ServerLimits},
     };
 
@@ -251,8 +307,60 @@ mod tests {
             period: "2025-03-01".into(),
             runs: vec![run],
             servers: vec![server, away],
+            loads: Vec::new(),
         };
         insta::assert_snapshot!(plan(&report, Style::PLAIN));
+        insta::assert_snapshot!("with loads", plan(&PlanReport { loads: loads(), ..report }, Style::PLAIN));
+    }
+
+    fn loads() -> Vec<PlannedLoad> {
+        let at: jiff::Timestamp = "2025-03-02T01:00:00Z".parse().unwrap();
+        let usage = PlannedLoad {
+            pipelines: vec!["cloud-compute".parse().unwrap()],
+            input: "usage".into(),
+            source: "core".into(),
+            place: "postgres://***@db.example/core#public.usage".into(),
+            table: "lake:bronze/usage".into(),
+            mode: Some(LoadMode::Incremental),
+            watermark: Some(Watermark {
+                column: "updated".into(),
+                from: Some(Mark::Instant("2025-03-02T00:00:00Z".parse().unwrap())),
+                to: Some(Mark::Instant(at)),
+            }),
+            last: Some(at),
+            rows_now: 1_234_567,
+            partitions_now: 60,
+            partitions: None,
+            load: Some(load(310, Way::OneQuery, "index usage_updated")),
+            notes: Vec::new(),
+        };
+        let never = PlannedLoad {
+            table: "lake:bronze/regions".into(),
+            mode: Some(LoadMode::Full),
+            watermark: None,
+            last: None,
+            rows_now: 0,
+            partitions_now: 0,
+            partitions: Some(Vec::new()),
+            load: Some(ReadLoad::unknown("the server could not be asked")),
+            ..usage.clone()
+        };
+        let files = PlannedLoad {
+            table: "lake:bronze/tags".into(),
+            place: "data/2025-03-01/tags.jsonl".into(),
+            mode: Some(LoadMode::Period),
+            partitions: Some(vec!["day=2025-03-01".into()]),
+            load: None,
+            ..usage.clone()
+        };
+        let away = PlannedLoad {
+            table: "lake:bronze/away".into(),
+            mode: None,
+            load: None,
+            notes: vec!["the copy is not asked (--offline): what has been loaded is not known".into()],
+            ..usage.clone()
+        };
+        vec![usage, never, files, away]
     }
 
     #[test]

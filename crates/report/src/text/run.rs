@@ -8,7 +8,7 @@ use dualrun_core::{
 };
 
 use super::{
-    largest,
+    largest, load,
     numbers::{count, counted, figure, percent, signed},
     parts,
     table::{Align, Table},
@@ -24,6 +24,9 @@ pub fn run(report: &RunReport, style: Style) -> String {
     let mut text = parts::heading(report, style);
     if let Some(failure) = &report.failure {
         parts::failure(&mut text, failure);
+        if let Some(load) = &report.load {
+            load::of_run(&mut text, load, style);
+        }
         return text;
     }
     rows(&mut text, report);
@@ -35,6 +38,9 @@ pub fn run(report: &RunReport, style: Style) -> String {
     customers(&mut text, report, style);
     largest::largest(&mut text, report, style);
     largest::truncated(&mut text, report, style);
+    if let Some(load) = &report.load {
+        load::of_run(&mut text, load, style);
+    }
     parts::notes(&mut text, report);
     text
 }

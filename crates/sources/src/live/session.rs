@@ -17,7 +17,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use super::{
     LiveRequest, LiveStream, MANY, PARALLEL, Part, Server,
     part::{ShapedColumns, plain_schema},
-    stream::{MongoRows, PostgresRows, Rows, told},
+    stream::{MongoRows, PostgresRows, Rows, joins, told_of_pipeline},
     window,
 };
 use crate::{
@@ -241,11 +241,12 @@ impl ServerSession {
             if matches!(cut, Cut::Watermark { .. }) && !mongo::takes_filter(&stages) {
                 cut = Cut::None;
             }
+            let joins = joins(&stages);
             let _turn = self.turn().await;
             let read = mongo::ReadOptions { cut, ..read };
             let stream = source.aggregate(collection, stages, Fields::All, shape, &read).await?;
             let (mut table, report) = stream.into_table().await?;
-            table.report.consistency = Some(told(&report.consistency, None));
+            table.report.consistency = Some(told_of_pipeline(&report.consistency, joins));
             Ok(table)
         }
         .boxed()

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::{array::RecordBatch, datatypes::SchemaRef};
+use bson::{Bson, Document};
 use dualrun_core::run::{Consistency, CutKind, CutStrength};
 use futures::{StreamExt, TryStreamExt};
 use tokio::sync::OwnedMutexGuard;
@@ -157,6 +158,30 @@ impl MongoRows {
 }
 
 /// What the reader of MongoDB says of the state that it saw, given the documents that came.
+/// The same of a pipeline that was run to its end. What bounds the documents of its collection does not bound those of
+/// others, which it may join.
+pub(super) fn told_of_pipeline(found: &mongo::Consistency, joins: bool) -> Consistency {
+    let mut told = told(found, None);
+    if joins && told.strength != CutStrength::Snapshot {
+        told.strength = CutStrength::None;
+        told.detail.push_str("; the collections that it joins were read as they were then");
+    }
+    told
+}
+
+/// Whether a pipeline reads other collections than its own.
+pub(super) fn joins(stages: &[Document]) -> bool {
+    fn within(value: &Bson) -> bool {
+        match value {
+            Bson::Document(document) => joins(std::slice::from_ref(document)),
+            Bson::Array(values) => values.iter().any(within),
+            _ => false,
+        }
+    }
+    let joining = |name: &str| matches!(name, "$lookup" | "$graphLookup" | "$unionWith");
+    stages.iter().flatten().any(|(name, value)| joining(name) || within(value))
+}
+
 pub(super) fn told(found: &mongo::Consistency, rows: Option<u64>) -> Consistency {
     let (strength, words) = match found.strength(rows) {
         mongo::Strength::None => (CutStrength::None, "nothing says that it is one state of the data"),
@@ -174,4 +199,19 @@ pub(super) fn told(found: &mongo::Consistency, rows: Option<u64>) -> Consistency
         mongo::Consistency::CountOnly { .. } => CutKind::None,
     };
     Consistency { cut, strength, detail: format!("{found}; {words}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use bson::doc;
+
+    use super::*;
+
+    #[test]
+    fn joins_are_found_wherever_they_stand() {
+        let group = doc! {"$group": {"_id": "$lookup"}};
+        assert!(!joins(&[doc! {"$match": {"a": 1}}, group.clone()]));
+        assert!(joins(&[group, doc! {"$lookup": {"from": "b", "as": "b"}}]));
+        assert!(joins(&[doc! {"$facet": {"x": [{"$unionWith": "b"}]}}]));
+    }
 }

@@ -20,7 +20,7 @@ const MIB: u64 = 1 << 20;
 const LEAST: u64 = 256 * MIB;
 
 /// The room that state and evidence should find.
-const ENOUGH: u64 = 1024 * MIB;
+pub(super) const ENOUGH: u64 = 1024 * MIB;
 
 /// The state database.
 pub(super) fn state(settings: &Settings, root: &Path) -> Examined {
@@ -153,7 +153,8 @@ fn writable(folder: &Path) -> Check {
     }
 }
 
-fn room(folder: &Path, wanted: u64) -> Check {
+/// The room that is left for a folder, which need not be there yet.
+pub(super) fn room(folder: &Path, wanted: u64) -> Check {
     let Some(free) = free(&existing(folder)) else {
         return Check::unknown("free space", "this system does not tell");
     };

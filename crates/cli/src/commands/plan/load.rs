@@ -14,7 +14,7 @@ use dualrun_mapping::{
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_sources::{
-    Estimator, LiveRequest, Server, SourceError, mongo::MongoOptions, postgres::PostgresOptions,
+    Estimator, LiveRequest, Server, Since, SourceError, mongo::MongoOptions, postgres::PostgresOptions,
     without_credentials,
 };
 
@@ -45,18 +45,28 @@ impl<'a> Loads<'a> {
 
     /// What an input costs; none where its source is no server.
     pub(super) async fn of_input(&mut self, source: &str, request: &InputRequest<'_>) -> Option<ReadLoad> {
-        let [place] = request.places.as_slice() else { return None };
-        if !request.source.kind.is_server() {
-            return None;
-        }
-        let live = self.request(request.source, &place.path)?;
-        let live = LiveRequest { shape: Some(request.shape.clone()), days: request.days.clone(), ..live };
+        let live = self.live(request)?;
         let load = match self.server(source, request.source).await {
             Ok(estimator) => said(estimator.relation(&live).await),
             Err(load) => load,
         };
         self.again(source, &load, 1);
         Some(load)
+    }
+
+    /// What the copy of an input costs; none where its source is no server.
+    pub(super) async fn of_copy(
+        &mut self,
+        source: &str,
+        request: &InputRequest<'_>,
+        since: Option<Since>,
+    ) -> Option<ReadLoad> {
+        let live = self.live(request)?;
+        let live = LiveRequest { since, ..live };
+        Some(match self.server(source, request.source).await {
+            Ok(estimator) => said(estimator.relation(&live).await),
+            Err(load) => load,
+        })
     }
 
     /// What a calculation on a server costs, made once.
@@ -121,6 +131,16 @@ impl<'a> Loads<'a> {
             loads.push(known.load);
         }
         loads
+    }
+
+    /// How a server is asked for an input; none where its source is no server.
+    fn live(&self, request: &InputRequest<'_>) -> Option<LiveRequest> {
+        let [place] = request.places.as_slice() else { return None };
+        if !request.source.kind.is_server() {
+            return None;
+        }
+        let live = self.request(request.source, &place.path)?;
+        Some(LiveRequest { shape: Some(request.shape.clone()), days: request.days.clone(), ..live })
     }
 
     fn request(&self, source: &SourceSettings, place: &str) -> Option<LiveRequest> {
