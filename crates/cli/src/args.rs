@@ -226,7 +226,7 @@ pub(crate) struct DiffArgs {
     /// Write no more rows of differences than this; counts and sums stay complete
     #[arg(long, value_name = "N", requires = "differences")]
     pub(crate) max_differences: Option<u64>,
-    /// Rows that may stand in memory at once where the sides are not sorted by the key
+    /// Memory that the comparison may take where the sides are not sorted by the key
     #[arg(long, value_name = "SIZE", default_value = "512MiB", value_parser = memory)]
     pub(crate) memory: u64,
     /// The folder for rows that exceed the memory [default: the system's temporary folder]
