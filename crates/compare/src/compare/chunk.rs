@@ -6,6 +6,8 @@ use dualrun_core::Tolerance;
 pub(super) const CHUNK: usize = 64;
 /// Values that go side by side, each with its own maximum: one maximum for all would have to wait for itself.
 const LANES: usize = 4;
+/// Times what is not finite it is NaN.
+const NONE: f64 = 0.0;
 
 /// What a chunk of pairs says, where every value is finite and no difference lies so near to what is allowed that it has to
 /// be computed exactly.
@@ -67,7 +69,7 @@ fn all(legacy: &[f64; CHUNK], new: &[f64; CHUNK], tolerance: Tolerance) -> Optio
             largest[lane] = larger(gap, largest[lane]);
             // NaN, 0 of 0, is larger than nothing.
             relative[lane] = larger(gap / size, relative[lane]);
-            nothing[lane] += (l - l) + (n - n);
+            nothing[lane] += NONE * l + NONE * n;
         }
     }
     let sum = |lanes: [u64; LANES]| lanes.iter().sum::<u64>() as usize;
