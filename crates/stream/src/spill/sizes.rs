@@ -108,11 +108,13 @@ impl Sizes {
     pub(super) fn stretches(&self, side: &Side) -> Vec<Range<u64>> {
         let mut groups = side.boundaries();
         groups.push(side.rows());
+        // Small row groups are read together, but not so many that threads wait for the last one.
+        let together = self.stretch_rows.min(PART_ROWS);
         let mut stretches: Vec<Range<u64>> = Vec::new();
         for group in groups.windows(2) {
             let rows = group[1] - group[0];
             match stretches.last_mut() {
-                Some(last) if last.end - last.start + rows <= self.stretch_rows => last.end = group[1],
+                Some(last) if last.end - last.start + rows <= together => last.end = group[1],
                 _ => {
                     let pieces = rows.div_ceil(self.stretch_rows).max(1);
                     let cut = |piece| group[0] + rows * piece / pieces;
@@ -177,6 +179,12 @@ pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<Samp
 
 #[cfg(test)]
 mod tests {
+    use arrow::{
+        array::{ArrayRef, Int64Array},
+        record_batch::RecordBatch,
+    };
+    use dualrun_core::input;
+
     use super::*;
 
     fn sample(row_bytes: u64, beside_bytes: u64) -> Sample {
@@ -209,6 +217,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn small_row_groups_are_read_together_and_large_ones_in_pieces() {
+        let side = |groups: usize, rows: usize| {
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+            let batch = RecordBatch::try_from_iter([("n", values)]).unwrap();
+            Side::memory(input::Side::Legacy, batch.schema(), vec![batch; groups])
+        };
+        let limits = Limits { threads: 2, memory: 1 << 30, spill: std::env::temp_dir() };
+        let sizes = Sizes::new(&limits, 1 << 30, &sample(40, 0));
+        let together = sizes.stretches(&side(30, 10_000));
+        assert_eq!(together, [0..130_000, 130_000..260_000, 260_000..300_000]);
+        assert_eq!(sizes.stretches(&side(2, 200_000)), [0..200_000, 200_000..400_000]);
+        let short = Sizes { stretch_rows: 100_000, ..sizes };
+        assert_eq!(short.stretches(&side(1, 250_000)).len(), 3);
     }
 
     #[test]
