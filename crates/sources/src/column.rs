@@ -101,9 +101,18 @@ impl Columns {
     pub(crate) fn append_document(&mut self, document: &RawDocument, misfits: &mut Misfits) {
         let mut values: Vec<Option<Value<'_>>> = std::mem::take(&mut self.room);
         let mut flags: Vec<(usize, bool)> = Vec::new();
-        for (place, entry) in Elements::of(document).enumerate() {
+        let mut elements = Elements::of(document);
+        for place in 0.. {
+            let guess = self.order.get(place).and_then(|i| Some((*i, self.fields.get(*i)?.name.as_str())));
+            let Some(entry) = elements.next_guessed(guess.map(|(_, name)| name)) else { break };
             let Ok((name, value)) = entry else {
                 misfits.damaged();
+                continue;
+            };
+            let Some(name) = name else {
+                if let Some((i, _)) = guess {
+                    values[i] = Some(value);
+                }
                 continue;
             };
             if let Some(i) = self.find(place, name) {
@@ -162,13 +171,8 @@ impl Columns {
         self.rows
     }
 
-    /// The column of a field, the n-th one of its document.
+    /// The column of a field, the n-th one of its document, where another one was there in the last documents.
     fn find(&mut self, place: usize, name: &str) -> Option<usize> {
-        if let Some(i) = self.order.get(place)
-            && self.fields.get(*i).is_some_and(|field| field.name == name)
-        {
-            return Some(*i);
-        }
         let i = *self.index.get(name)?;
         // A document of many fields without a column is not worth a long list.
         if place < 2 * self.fields.len() {

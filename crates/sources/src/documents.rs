@@ -12,7 +12,7 @@ use dualrun_core::shape::Shape;
 use crate::{
     Misfit, SourceError,
     column::Columns,
-    infer::{self, Seen},
+    infer::{self, Learner, Seen},
     misfit::Misfits,
     rules::{self, Declared},
 };
@@ -44,16 +44,16 @@ pub fn to_batches(
             .map_err(|e| SourceError::Config(format!("a document cannot be written as BSON: {e}")))?;
     let documents = (0u64..).zip(raw.iter().map(AsRef::as_ref)).collect();
     let file = DocumentFile { name: "documents".into(), documents };
-    let mut seen = Seen::default();
+    let mut learner = Learner::default();
     for (number, document) in &file.documents {
-        seen.document(document).map_err(|what| SourceError::corrupt(&file.name, *number, what))?;
+        learner.document(document).map_err(|what| SourceError::corrupt(&file.name, *number, what))?;
     }
     let mut misfits = Misfits::default();
-    let (schema, batches) = build(&[file], &Declared::of(shape)?, &seen, &mut misfits)?;
+    let (schema, batches) = build(&[file], &Declared::of(shape)?, &learner.finish(), &mut misfits)?;
     Ok((schema, batches, misfits.finish().0))
 }
 
-/// Builds the batches of files whose documents were all taken into `seen`.
+/// Builds the batches of files whose documents were all taken in before.
 pub(crate) fn build(
     files: &[DocumentFile<'_>],
     declared: &Declared,

@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::datatypes::{DataType, Field};
-use bson::{RawBsonRef, RawDocument};
 use dualrun_core::shape::FieldType;
 
 use crate::{
     SourceError,
-    elements::Elements,
     number::Decimal,
     rules::{Declared, Kind, Member, Ty, leaf},
     scalar::Scalar,
-    value::{Form, Value},
 };
 
-/// Levels of documents and lists that are followed. MongoDB stores at most 100.
-const MAX_DEPTH: usize = 128;
+mod learn;
+
+pub(crate) use learn::Learner;
 
 const BOOLEAN: u16 = 1;
 const INTEGER: u16 = 1 << 1;
@@ -46,11 +44,6 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
-    /// Takes a document in; tells what is wrong with its bytes. Every byte of it is looked at.
-    pub(crate) fn document(&mut self, document: &RawDocument) -> Result<(), String> {
-        self.members(document, 0)
-    }
-
     /// Takes an Arrow type in.
     pub(crate) fn data_type(data_type: &DataType) -> Self {
         let mut seen = Self::default();
@@ -99,46 +92,6 @@ impl Seen {
             |s: &Self| s.inexact_whole && s.scalars & FLOAT != 0 && matches!(s.kind(), Kind::Decimal { .. });
         let fields = self.fields.iter().flatten();
         fields.filter(|(_, seen)| exact(seen)).map(|(name, _)| name.clone()).collect()
-    }
-
-    fn members(&mut self, document: &RawDocument, depth: usize) -> Result<(), String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH} levels"));
-        }
-        let fields = self.fields.get_or_insert_default();
-        for entry in Elements::of(document) {
-            let (name, value) = entry?;
-            let seen = match fields.get_mut(name) {
-                Some(field) => field.value(value, depth + 1),
-                None => fields.entry(name.to_owned()).or_default().value(value, depth + 1),
-            };
-            seen.map_err(|e| in_field(name, e))?;
-        }
-        Ok(())
-    }
-
-    fn value(&mut self, value: Value<'_>, depth: usize) -> Result<(), String> {
-        if depth > MAX_DEPTH {
-            return Err(format!("nested deeper than {MAX_DEPTH} levels"));
-        }
-        match value {
-            Value::Bson(RawBsonRef::Document(document)) => return self.members(document, depth),
-            Value::List(list) => {
-                let element = self.element.get_or_insert_default();
-                for entry in Elements::of(list) {
-                    element.value(entry?.1, depth + 1)?;
-                }
-                return Ok(());
-            }
-            Value::Bson(RawBsonRef::JavaScriptCodeWithScope(code)) => {
-                Self::default().members(code.scope, depth)?;
-            }
-            _ => {}
-        }
-        if let Form::Scalar(scalar) = value.form() {
-            self.scalar(scalar);
-        }
-        Ok(())
     }
 
     fn scalar(&mut self, scalar: Scalar<'_>) {
@@ -364,14 +317,5 @@ impl Seen {
         if let Some(element) = &other.element {
             self.element.get_or_insert_default().merge(element);
         }
-    }
-}
-
-fn in_field(name: &str, error: String) -> String {
-    // The innermost field is enough; a name is data and stays short.
-    if error.contains("field") {
-        error
-    } else {
-        format!("field {:?}: {error}", name.chars().take(40).collect::<String>())
     }
 }

@@ -52,7 +52,10 @@ pub(crate) struct Misfits {
 impl Misfits {
     /// The next row starts.
     pub(crate) fn row(&mut self, file: &Arc<str>, offset: u64) {
-        self.file = Arc::clone(file);
+        // Threads share the name: counting its owners for every row would make them wait for each other.
+        if !Arc::ptr_eq(&self.file, file) {
+            self.file = Arc::clone(file);
+        }
         self.offset = offset;
         self.row_counted = false;
     }

@@ -18,7 +18,7 @@ use crate::{
     csv::{self, CsvFile, Guess},
     documents::{self, DocumentFile},
     ejson,
-    infer::{self, Seen},
+    infer::{self, Learner, Seen},
     misfit::Misfits,
     parquet_file,
     rules::{self, Declared, Member},
@@ -109,27 +109,27 @@ pub(crate) async fn load(location: &Location, files: Vec<ObjectMeta>) -> Result<
 }
 
 pub(crate) fn bson_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
-    let mut seen = Seen::default();
+    let mut learner = Learner::default();
     let mut parsed = Vec::with_capacity(files.len());
     for file in files {
         let documents = bson_dump::split(&file.name, &file.bytes)?;
         for (offset, document) in &documents {
-            seen.document(document).map_err(|what| {
+            learner.document(document).map_err(|what| {
                 SourceError::corrupt(&file.name, *offset, format!("damaged document: {what}"))
             })?;
         }
         parsed.push(DocumentFile { name: Arc::clone(&file.label), documents });
     }
-    document_table(files, &parsed, declared, &seen)
+    document_table(files, &parsed, declared, &learner.finish())
 }
 
 pub(crate) fn json_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
-    let mut seen = Seen::default();
+    let mut learner = Learner::default();
     let mut owned: Vec<Vec<(u64, RawDocumentBuf)>> = Vec::with_capacity(files.len());
     for file in files {
         let documents = ejson::parse(&file.name, &file.bytes)?;
         for (line, document) in &documents {
-            seen.document(document).map_err(|what| SourceError::line(&file.name, *line, what))?;
+            learner.document(document).map_err(|what| SourceError::line(&file.name, *line, what))?;
         }
         owned.push(documents);
     }
@@ -141,7 +141,7 @@ pub(crate) fn json_table(files: &[Loaded], declared: &Declared) -> Result<InputT
             documents: documents.iter().map(|(line, document)| (*line, document.as_ref())).collect(),
         })
         .collect();
-    document_table(files, &parsed, declared, &seen)
+    document_table(files, &parsed, declared, &learner.finish())
 }
 
 fn document_table(

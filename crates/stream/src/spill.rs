@@ -64,7 +64,7 @@ pub(crate) fn run(
 ) -> Result<Found, StreamError> {
     let total = sides.0.rows() + sides.1.rows();
     let sample = sizes::sample(sides, work.common)?;
-    let sizes = Sizes::new(limits, total, sample.row_bytes);
+    let sizes = Sizes::new(limits, total, &sample);
     run_sized(sides, (sample, sizes), work, options, files, limits, watch)
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::Sender;
 use super::{
     MongoFault,
     decode::{Decoded, Stop},
-    spool::{self, Spool},
+    spool::{Answer, Spool},
 };
 use crate::{
     SourceError,
@@ -70,7 +70,7 @@ impl Batches {
         let size = document.as_bytes().len();
         self.bytes += size as u64;
         self.pending += size;
-        if is_full(self.columns.rows(), self.pending) { self.rest() } else { Ok(None) }
+        if self.columns.rows() >= BATCH_ROWS || self.pending >= BATCH_BYTES { self.rest() } else { Ok(None) }
     }
 
     /// The documents that have not been in a batch yet.
@@ -82,30 +82,47 @@ impl Batches {
         }
     }
 
-    fn block(&mut self, block: &Block) -> Result<Option<RecordBatch>, Stop> {
+    /// The batches of a block: one, where its documents fit one.
+    fn block(&mut self, block: Block) -> Result<Vec<RecordBatch>, Stop> {
         self.rows = block.first;
-        let mut batch = None;
-        spool::each(&block.documents[..], |document| {
-            batch = self.push(document)?;
-            Ok::<(), Stop>(())
-        })?;
-        // A block is what makes a batch full; the last one may be smaller.
-        match batch {
-            Some(batch) => Ok(Some(batch)),
-            None => self.rest(),
+        let mut batches = Vec::with_capacity(1);
+        for answer in block.answers {
+            answer.each(|document| {
+                batches.extend(self.push(document)?);
+                Ok::<(), Stop>(())
+            })?;
         }
+        batches.extend(self.rest()?);
+        Ok(batches)
     }
 }
 
-fn is_full(rows: usize, bytes: usize) -> bool {
-    rows >= BATCH_ROWS || bytes >= BATCH_BYTES
-}
-
-/// The documents of one batch, one after another.
+/// Answers one after another whose documents fit one batch, or a larger answer.
 #[derive(Default)]
 struct Block {
-    documents: Vec<u8>,
+    answers: Vec<Answer>,
+    /// The number of its first document.
     first: u64,
+    rows: usize,
+    bytes: usize,
+}
+
+impl Block {
+    fn has_room(&self, answer: &Answer) -> bool {
+        self.answers.is_empty()
+            || (self.rows + answer.rows <= BATCH_ROWS && self.bytes + answer.size() <= BATCH_BYTES)
+    }
+
+    fn push(&mut self, answer: Answer) {
+        self.rows += answer.rows;
+        self.bytes += answer.size();
+        self.answers.push(answer);
+    }
+
+    /// The number of the document after it.
+    fn end(&self) -> u64 {
+        self.first + self.rows as u64
+    }
 }
 
 /// Sends the batches of documents that were put aside, in their order. Blocks of them go to the threads in turn, and
@@ -131,10 +148,11 @@ pub(super) fn by_threads(
         // The first thread that has nothing more has had its turn after the last block.
         for output in outputs.iter().cycle() {
             match output.recv() {
-                Ok(Ok(Some(batch))) => {
-                    out.blocking_send(Ok(Decoded::Batch(batch))).map_err(|_| Stop::Gone)?
+                Ok(Ok(batches)) => {
+                    for batch in batches {
+                        out.blocking_send(Ok(Decoded::Batch(batch))).map_err(|_| Stop::Gone)?;
+                    }
                 }
-                Ok(Ok(None)) => {}
                 Ok(Err(stop)) => return Err(stop),
                 Err(_) => break,
             }
@@ -142,50 +160,52 @@ pub(super) fn by_threads(
         // Nobody must wait for this side any more, also where a thread panicked and its turn ended the loop.
         drop(outputs);
         let panicked = |_| Stop::Fault(MongoFault::Stopped);
-        let (rows, bytes) = feeder.join().map_err(panicked)??;
-        let mut misfits = Misfits::default();
+        let rows = feeder.join().map_err(panicked)??;
+        let (mut bytes, mut misfits) = (0, Misfits::default());
         for worker in workers {
-            misfits.merge(worker.join().map_err(panicked)?);
+            let (more, theirs) = worker.join().map_err(panicked)?;
+            bytes += more;
+            misfits.merge(theirs);
         }
         Ok((rows, bytes, misfits))
     })
 }
 
+/// Gives the bytes of its documents, and what did not fit.
 fn work(
     mut batches: Batches,
     blocks: &Receiver<Block>,
-    done: &SyncSender<Result<Option<RecordBatch>, Stop>>,
-) -> Misfits {
+    done: &SyncSender<Result<Vec<RecordBatch>, Stop>>,
+) -> (u64, Misfits) {
     for block in blocks {
-        if done.send(batches.block(&block)).is_err() {
+        if done.send(batches.block(block)).is_err() {
             break;
         }
     }
-    batches.misfits
+    (batches.bytes, batches.misfits)
 }
 
-fn feed(spool: Spool, inputs: &[SyncSender<Block>]) -> Result<(u64, u64), Stop> {
+/// Gives the number of documents.
+fn feed(spool: Spool, inputs: &[SyncSender<Block>]) -> Result<u64, Stop> {
     let mut turns = inputs.iter().cycle();
     let mut give = |block| match turns.next() {
         Some(input) => input.send(block).map_err(|_| Stop::Gone),
         None => Err(Stop::Gone),
     };
-    let (mut block, mut rows, mut bytes) = (Block::default(), 0u64, 0u64);
-    spool.read(|document| {
-        block.documents.extend_from_slice(document.as_bytes());
-        rows += 1;
-        bytes += document.as_bytes().len() as u64;
-        if is_full(usize::try_from(rows - block.first).unwrap_or(usize::MAX), block.documents.len()) {
-            let room = block.documents.len();
-            let next = Block { documents: Vec::with_capacity(room), first: rows };
+    let mut block = Block::default();
+    for answer in spool.answers()? {
+        let answer = answer?;
+        if !block.has_room(&answer) {
+            let next = Block { first: block.end(), ..Block::default() };
             give(std::mem::replace(&mut block, next))?;
         }
-        Ok::<(), Stop>(())
-    })?;
-    if rows > block.first {
+        block.push(answer);
+    }
+    let rows = block.end();
+    if block.rows > 0 {
         give(block)?;
     }
-    Ok((rows, bytes))
+    Ok(rows)
 }
 
 #[cfg(test)]
@@ -202,13 +222,22 @@ mod tests {
 
     fn spooled(count: i64, odd: impl Fn(i64) -> bool) -> Spool {
         let mut spool = Spool::new(&ReadOptions::default());
-        for n in 0..count {
-            let document = if odd(n) {
+        let document = |n| {
+            if odd(n) {
                 rawdoc! {"n": "no number"}
             } else {
                 rawdoc! {"n": n}
-            };
-            spool.push(&document).unwrap();
+            }
+        };
+        let mut first = 0;
+        // Answers of many sizes, some larger than a batch.
+        for size in [100, 5000, 1, 20_000].into_iter().cycle() {
+            if first == count {
+                return spool;
+            }
+            let end = count.min(first + size);
+            spool.push(Answer::of(&(first..end).map(document).collect::<Vec<_>>())).unwrap();
+            first = end;
         }
         spool
     }

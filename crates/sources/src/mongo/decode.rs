@@ -10,23 +10,20 @@ use arrow::{
     array::RecordBatch,
     datatypes::{Schema, SchemaRef},
 };
-use bson::{RawBsonRef, RawDocument};
-use mongodb::raw_batch_cursor::RawBatch;
+use bson::RawDocument;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Consistency, Fields, MongoFault, MongoLoad, MongoTypes, ReadOptions,
     batches::{self, Batches},
     fetch::Fetched,
-    spool::Spool,
+    spool::{self, Answer, Spool},
 };
 use crate::{
     Misfit, SourceError,
-    elements::Elements,
-    infer::{self, Seen},
+    infer::{self, Learner, Seen},
     misfit::Misfits,
     rules::{self, Declared, Member},
-    value::Value,
 };
 
 /// What was read, and how.
@@ -122,7 +119,7 @@ impl Plan {
         let mut writer = Writer { batches, out };
         loop {
             match input.blocking_recv() {
-                Some(Fetched::Batch(batch)) => each(&batch, |document| writer.push(document))?,
+                Some(Fetched::Batch(batch)) => spool::each(&batch, |document| writer.push(document))?,
                 // Only before the first document.
                 Some(Fetched::Restart) => {}
                 Some(Fetched::Done { consistency, load }) => {
@@ -157,21 +154,29 @@ impl Plan {
         mut input: mpsc::Receiver<Fetched>,
         spool: &mut Option<Spool>,
     ) -> Result<(Seen, Consistency, MongoLoad), Stop> {
-        let (mut seen, mut number) = (Seen::default(), 0u64);
+        let (mut learner, mut number) = (Learner::default(), 0);
         loop {
             match input.blocking_recv() {
-                Some(Fetched::Batch(batch)) => each(&batch, |document| {
-                    let damaged = |what| MongoFault::Reply(format!("document {number} is damaged: {what}"));
-                    seen.document(document).map_err(damaged)?;
-                    number += 1;
-                    spool.as_mut().map_or(Ok(()), |spool| spool.push(document))?;
-                    Ok(())
-                })?,
+                Some(Fetched::Batch(batch)) => {
+                    let first = number;
+                    spool::each(&batch, |document| {
+                        let damaged =
+                            |what| MongoFault::Reply(format!("document {number} is damaged: {what}"));
+                        learner.document(document).map_err(damaged)?;
+                        number += 1;
+                        Ok::<(), Stop>(())
+                    })?;
+                    if let Some(spool) = spool {
+                        spool.push(Answer::new(batch, number - first))?;
+                    }
+                }
                 Some(Fetched::Restart) => {
-                    (seen, number) = (Seen::default(), 0);
+                    (learner, number) = (Learner::default(), 0);
                     *spool = spool.take().map(|_| Spool::new(&self.read));
                 }
-                Some(Fetched::Done { consistency, load }) => return Ok((seen, consistency, load)),
+                Some(Fetched::Done { consistency, load }) => {
+                    return Ok((learner.finish(), consistency, load));
+                }
                 Some(Fetched::Failed(fault)) => return Err(Stop::Fault(fault)),
                 None => return Err(Stop::Fault(MongoFault::Stopped)),
             }
@@ -249,19 +254,6 @@ fn tell(
         Some(schema) => schema.send(Ok(Arc::clone(known))).map_err(|_| Stop::Gone),
         None => Ok(()),
     }
-}
-
-/// Calls `act` for every document of an answer.
-fn each(batch: &RawBatch, mut act: impl FnMut(&RawDocument) -> Result<(), Stop>) -> Result<(), Stop> {
-    let damaged = || MongoFault::Reply("a damaged answer".to_owned());
-    let documents = batch.doc_slices().map_err(|_| damaged())?;
-    for element in Elements::of(RawDocument::from_bytes(documents.as_bytes()).map_err(|_| damaged())?) {
-        match element {
-            Ok((_, Value::Bson(RawBsonRef::Document(document)))) => act(document)?,
-            _ => return Err(damaged().into()),
-        }
-    }
-    Ok(())
 }
 
 /// Sends batches while documents come.

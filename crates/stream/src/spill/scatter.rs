@@ -31,6 +31,8 @@ pub(super) struct Scatter<'a> {
     /// What is stored apart gets sequences of its own.
     counts: bool,
     targets: Vec<u16>,
+    /// Bytes of rows and of texts that travel which were stored first.
+    usual: (usize, usize),
 }
 
 /// Rows of a part.
@@ -63,6 +65,7 @@ impl<'a> Scatter<'a> {
             sequence: 0,
             counts: true,
             targets: Vec::new(),
+            usual: (0, 0),
         }
     }
 
@@ -83,19 +86,16 @@ impl<'a> Scatter<'a> {
         beside: Option<&RecordBatch>,
     ) -> Result<(), StreamError> {
         self.targets.clear();
+        let room = self.room(travel);
         for (row, bytes) in rows.chunks_exact(self.layout.width).enumerate() {
             let part = self.bounds.part(Layout::order(bytes));
             let waiting = &mut self.waiting[part];
             let at = waiting.rows.bytes.len();
             if at == 0 {
-                // Blocks of one size leave no holes. Texts that travel may leave only a part of it to the rows: a quarter
-                // doubled twice is just enough.
-                if travel {
-                    waiting.rows.bytes.reserve_exact(self.enough / 4 + 4 * self.layout.width);
-                    waiting.rows.texts.reserve_exact(self.enough / 4 + 256);
-                } else {
-                    waiting.rows.bytes.reserve_exact(self.enough + self.layout.width);
-                }
+                // Blocks of one size leave no holes.
+                let (rows, texts) = room;
+                waiting.rows.bytes.reserve_exact(rows);
+                waiting.rows.texts.reserve_exact(texts);
             }
             waiting.rows.bytes.extend_from_slice(bytes);
             if travel {
@@ -141,6 +141,22 @@ impl<'a> Scatter<'a> {
         Ok(())
     }
 
+    /// Bytes that rows and texts are given from the beginning. Texts that travel leave only a part to the rows: as much as
+    /// what was stored first, and a little more. Before that a quarter, which doubled twice is just enough.
+    fn room(&self, travel: bool) -> (usize, usize) {
+        let width = self.layout.width;
+        let first = self.enough / 4;
+        match self.usual {
+            _ if !travel => (self.enough + width, 0),
+            (0, _) | (_, 0) => (first + 4 * width, first + 256),
+            (rows, texts) => {
+                let more = texts + texts / 8 + texts / (rows / width).max(1);
+                // A text that is very long is no reason to keep as much for each part.
+                (rows + rows / 8 + width, more.min(self.enough + first))
+            }
+        }
+    }
+
     fn store(&mut self, part: usize) -> Result<(), StreamError> {
         let waiting = &mut self.waiting[part];
         if waiting.rows.bytes.is_empty() {
@@ -153,7 +169,12 @@ impl<'a> Scatter<'a> {
             waiting.rows.beside = Some(compact(&waiting.beside).map_err(failed)?);
             waiting.beside.clear();
         }
-        self.store.push(part, self.side, std::mem::take(&mut waiting.segments), &mut waiting.rows)
+        if self.usual == (0, 0) {
+            self.usual = (waiting.rows.bytes.len(), waiting.rows.texts.len());
+        }
+        // There are as many lists of segments as chunks: none is longer than it must be.
+        let segments = std::mem::take(&mut waiting.segments).into_boxed_slice();
+        self.store.push(part, self.side, segments, &mut waiting.rows)
     }
 
     /// The columns beside the rows that were added last.
@@ -229,9 +250,15 @@ pub(super) fn compact(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError
 mod tests {
     use std::sync::Arc;
 
-    use arrow::array::{ArrayRef, Int64Array, StringArray};
+    use arrow::{
+        array::{ArrayRef, Int64Array, StringArray},
+        datatypes::{DataType, Field, Schema},
+    };
+    use dualrun_compare::common_for_diff;
+    use dualrun_core::Tolerance;
 
     use super::*;
+    use crate::spill::store::Space;
 
     #[test]
     fn what_is_kept_of_a_few_rows_is_small() {
@@ -247,6 +274,33 @@ mod tests {
             assert_eq!(kept, few);
             assert!(kept.get_array_memory_size() < 4000, "{}", kept.get_array_memory_size());
         }
+    }
+
+    #[test]
+    fn what_waits_takes_little_more_than_is_stored_at_once() {
+        let schema = Schema::new(vec![
+            Field::new("k", DataType::Int64, false),
+            Field::new("t", DataType::Utf8, false),
+        ]);
+        let tolerance = Tolerance::new(0.0, 0.0).unwrap();
+        let common = common_for_diff(&schema, &schema, &["k".to_owned()], None, tolerance).unwrap();
+        let (layout, bounds) = (Layout::new(&common), Bounds::new(Vec::new(), 1, false));
+        let space = Space::new(std::env::temp_dir(), 0);
+        let store = Store::new(&space, &bounds);
+        let enough = 10_000;
+        let mut scatter = Scatter::new(&layout, &bounds, &store, 0, enough);
+        let mut row = vec![0; layout.width];
+        row[layout.texts[0]..][..4].copy_from_slice(&TRAVELS.to_le_bytes());
+        let text = [b'x'; 200];
+        scatter.begin(0, None);
+        for _ in 0..500 {
+            scatter.add(&row, true, |_, _| Some(&text), None).unwrap();
+            let rows = &scatter.waiting[0].rows;
+            let room = rows.bytes.capacity() + rows.texts.capacity();
+            assert!(scatter.usual == (0, 0) || room < enough * 5 / 4, "{room}");
+        }
+        scatter.end().unwrap();
+        assert!(space.spilled() > 9 * enough as u64 && scatter.usual.1 > 0);
     }
 
     #[test]

@@ -64,26 +64,34 @@ pub(crate) struct Sample {
     pub(crate) repeating: Vec<bool>,
     /// Bytes that a row takes.
     pub(crate) row_bytes: u64,
+    /// Those among them of columns that have no place in the row.
+    pub(crate) beside_bytes: u64,
 }
 
 impl Sizes {
     /// What is left beside the process itself: half of it for parts that stay in memory, a little for texts that repeat, the
     /// rest for what the threads work on.
-    pub(super) fn new(limits: &Limits, rows: u64, row_bytes: u64) -> Self {
+    pub(super) fn new(limits: &Limits, rows: u64, sample: &Sample) -> Self {
+        let row_bytes = sample.row_bytes;
         let threads = limits.threads.max(1) as u64;
-        let process = PROCESS_BYTES + threads * THREAD_BYTES;
-        let left = limits.memory - process.min(limits.memory / 2);
+        // Pages take their room however little memory there is; parts become smaller and more instead.
+        let left = limits.memory - process_bytes(threads).min(limits.memory / 4 * 3);
         let (held, dictionary_bytes) = (left / 2, left / 16);
         let share = ((left - held - dictionary_bytes) / threads).max(LEAST_SHARE);
         let part_bytes = (share / PART_FACTOR).clamp(LEAST_PART, MOST_PART);
         let by_size = (rows.saturating_mul(row_bytes) / 2).saturating_mul(3).div_ceil(part_bytes);
         let by_waiting = (share / WAITING.start).clamp(1, MOST_PARTS);
         let parts = by_size.max((rows / PART_ROWS).min(GOOD_PARTS)).clamp(1, by_waiting);
+        // A stretch that does not begin with a row group passes over the pages before it, which are read for nothing. Only
+        // columns beside the rows are held until it ends.
+        let turn = (rows / 2).div_ceil(threads).max(PART_ROWS);
         let waiting = (share / parts).clamp(WAITING.start, WAITING.end);
         Self {
             held,
             part_bytes,
-            stretch_rows: (share / 4 / row_bytes.max(1)).clamp(BATCH_ROWS as u64, MOST_STRETCH),
+            stretch_rows: (share / 4 / sample.beside_bytes.max(1))
+                .min(turn)
+                .clamp(BATCH_ROWS as u64, MOST_STRETCH),
             parts: parts as usize,
             waiting_bytes: waiting as usize,
             dictionary_bytes,
@@ -100,11 +108,13 @@ impl Sizes {
     pub(super) fn stretches(&self, side: &Side) -> Vec<Range<u64>> {
         let mut groups = side.boundaries();
         groups.push(side.rows());
+        // Small row groups are read together, but not so many that threads wait for the last one.
+        let together = self.stretch_rows.min(PART_ROWS);
         let mut stretches: Vec<Range<u64>> = Vec::new();
         for group in groups.windows(2) {
             let rows = group[1] - group[0];
             match stretches.last_mut() {
-                Some(last) if last.end - last.start + rows <= self.stretch_rows => last.end = group[1],
+                Some(last) if last.end - last.start + rows <= together => last.end = group[1],
                 _ => {
                     let pieces = rows.div_ceil(self.stretch_rows).max(1);
                     let cut = |piece| group[0] + rows * piece / pieces;
@@ -115,6 +125,11 @@ impl Sizes {
         stretches.retain(|rows| !rows.is_empty());
         stretches
     }
+}
+
+/// What the process needs beside the rows.
+fn process_bytes(threads: u64) -> u64 {
+    PROCESS_BYTES + threads * THREAD_BYTES
 }
 
 /// Looks at rows from all over both sides.
@@ -157,13 +172,24 @@ pub(crate) fn sample(sides: (&Side, &Side), common: &Arc<Common>) -> Result<Samp
     Ok(Sample {
         repeating: texts.iter().map(|(seen, count, _)| repeats(seen, *count)).collect(),
         row_bytes: layout.width as u64 + travelling + beside / rows,
+        beside_bytes: beside / rows,
         orders,
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow::{
+        array::{ArrayRef, Int64Array},
+        record_batch::RecordBatch,
+    };
+    use dualrun_core::input;
+
     use super::*;
+
+    fn sample(row_bytes: u64, beside_bytes: u64) -> Sample {
+        Sample { orders: Vec::new(), repeating: Vec::new(), row_bytes, beside_bytes }
+    }
 
     #[test]
     fn what_stands_in_memory_at_once_fits_the_limit() {
@@ -171,13 +197,20 @@ mod tests {
             for threads in [1, 2, 8] {
                 for (rows, row_bytes) in [(10, 40), (1 << 27, 40), (1 << 30, 40), (1 << 30, 2000)] {
                     let limits = Limits { threads, memory, spill: std::env::temp_dir() };
-                    let sizes = Sizes::new(&limits, rows, row_bytes);
+                    let sizes = Sizes::new(&limits, rows, &sample(row_bytes, row_bytes / 2));
                     let threads = threads as u64;
                     let stays = sizes.held + sizes.dictionary_bytes;
                     let waiting = threads * sizes.parts as u64 * sizes.waiting_bytes as u64;
                     let compared = threads * sizes.part_bytes * PART_FACTOR;
                     assert!(stays + waiting <= memory, "{limits:?} {rows} {sizes:?}");
                     assert!(stays + compared <= memory, "{limits:?} {rows} {sizes:?}");
+                    let process = process_bytes(threads);
+                    if process + threads * 2 * LEAST_SHARE <= memory / 4 * 3 {
+                        assert!(
+                            process + stays + waiting.max(compared) <= memory,
+                            "{limits:?} {rows} {sizes:?}"
+                        );
+                    }
                     assert!(
                         sizes.parts as u64 <= MOST_PARTS && sizes.parts_of(u64::MAX) as u64 <= MOST_PARTS
                     );
@@ -187,10 +220,36 @@ mod tests {
     }
 
     #[test]
+    fn small_row_groups_are_read_together_and_large_ones_in_pieces() {
+        let side = |groups: usize, rows: usize| {
+            let values: ArrayRef = Arc::new(Int64Array::from(vec![0; rows]));
+            let batch = RecordBatch::try_from_iter([("n", values)]).unwrap();
+            Side::memory(input::Side::Legacy, batch.schema(), vec![batch; groups])
+        };
+        let limits = Limits { threads: 2, memory: 1 << 30, spill: std::env::temp_dir() };
+        let sizes = Sizes::new(&limits, 1 << 30, &sample(40, 0));
+        let together = sizes.stretches(&side(30, 10_000));
+        assert_eq!(together, [0..130_000, 130_000..260_000, 260_000..300_000]);
+        assert_eq!(sizes.stretches(&side(2, 200_000)), [0..200_000, 200_000..400_000]);
+        let short = Sizes { stretch_rows: 100_000, ..sizes };
+        assert_eq!(short.stretches(&side(1, 250_000)).len(), 3);
+    }
+
+    #[test]
+    fn a_stretch_is_short_only_for_what_is_held_until_it_ends() {
+        let limits = Limits { threads: 2, memory: 100 << 20, spill: std::env::temp_dir() };
+        let stretch = |rows, row, beside| Sizes::new(&limits, rows, &sample(row, beside)).stretch_rows;
+        assert_eq!(stretch(1 << 30, 10_000, 0), MOST_STRETCH);
+        assert_eq!(stretch(1 << 30, 10_000, 10_000), BATCH_ROWS as u64);
+        // Each thread has something to read.
+        assert_eq!(stretch(1 << 20, 40, 0), 1 << 18);
+    }
+
+    #[test]
     fn hardly_any_memory_is_enough_to_go_on() {
         for memory in [0, 1, 1 << 20] {
             let limits = Limits { threads: 2, memory, spill: std::env::temp_dir() };
-            let sizes = Sizes::new(&limits, 1 << 30, 40);
+            let sizes = Sizes::new(&limits, 1 << 30, &sample(40, 0));
             assert!(sizes.parts > 1 && sizes.stretch_rows > 0 && sizes.part_bytes >= LEAST_PART, "{sizes:?}");
         }
     }

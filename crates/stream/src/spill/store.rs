@@ -62,13 +62,14 @@ pub(super) struct Segment {
 /// Some rows of a side.
 #[derive(Debug)]
 pub(super) struct Chunk {
-    pub(super) segments: Vec<Segment>,
+    pub(super) segments: Box<[Segment]>,
     place: Place,
 }
 
 #[derive(Debug)]
 enum Place {
-    Memory(Rows),
+    /// Boxed: there are many more chunks on the disk.
+    Memory(Box<Rows>),
     Disk(Extent),
 }
 
@@ -178,7 +179,7 @@ impl<'a> Store<'a> {
         &self,
         part: usize,
         side: usize,
-        segments: Vec<Segment>,
+        segments: Box<[Segment]>,
         rows: &mut Rows,
     ) -> Result<(), StreamError> {
         let bytes = rows.size();
@@ -192,7 +193,7 @@ impl<'a> Store<'a> {
                 rows.bytes.shrink_to_fit();
                 rows.texts.shrink_to_fit();
                 target.held += bytes;
-                target.chunks[side].push(Chunk { segments, place: Place::Memory(rows) });
+                target.chunks[side].push(Chunk { segments, place: Place::Memory(Box::new(rows)) });
                 let mut used = self.space.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
                 while used > self.space.limit
                     && let Some((number, largest)) = largest(&mut parts)

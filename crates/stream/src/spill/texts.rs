@@ -190,9 +190,11 @@ impl<'a> Numbering<'a> {
         self.numbers.clear();
         self.hashes.clear();
         self.travel = false;
-        self.turn_to(texts.data_buffers());
         let nulls = texts.nulls().filter(|nulls| nulls.null_count() > 0);
         let asks = !self.dictionary.is_full() || !self.dictionary_is_empty();
+        if asks {
+            self.turn_to(texts.data_buffers());
+        }
         for (row, view) in texts.views().iter().enumerate() {
             let (number, hash) = if nulls.is_some_and(|nulls| nulls.is_null(row)) {
                 (0, NULL_HASH)
@@ -206,6 +208,10 @@ impl<'a> Numbering<'a> {
             if is_key {
                 self.hashes.push(hash);
             }
+        }
+        if self.patience == 0 {
+            // Texts that do not repeat are not met again either. What is held here are whole pages of a file.
+            self.buffers.clear();
         }
     }
 
@@ -257,6 +263,23 @@ impl<'a> Numbering<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_texts_that_do_not_repeat_are_not_held() {
+        let texts: Vec<String> = (0..10_000).map(|n| format!("text number {n} of very many")).collect();
+        let texts = StringViewArray::from_iter_values(&texts);
+        // Known from the sample, and found out.
+        for (repeats, room) in [(false, 1 << 20), (true, 0), (true, 10_000)] {
+            let (dictionary, room) = (Dictionary::new(repeats), Room::new(room));
+            let mut numbering = Numbering::new(&dictionary, &room);
+            numbering.read(&texts, false);
+            assert!(numbering.travel && numbering.buffers.is_empty());
+        }
+        let (dictionary, room) = (Dictionary::new(true), Room::new(1 << 30));
+        let mut numbering = Numbering::new(&dictionary, &room);
+        numbering.read(&texts, false);
+        assert!(!numbering.travel && !numbering.buffers.is_empty());
+    }
 
     fn array(texts: &[Option<&str>]) -> StringViewArray {
         StringViewArray::from_iter(texts.iter().copied())
