@@ -32,7 +32,7 @@ use crate::{
 const SMALL_ROWS: u64 = 1 << 17;
 
 /// Rows of differences in which signatures are looked for: a pattern shows in far fewer.
-const SAMPLE_ROWS: u64 = 10_000;
+const SAMPLE_ROWS: u64 = 4_000;
 
 /// What to compare.
 #[derive(Debug, Clone, PartialEq)]
