@@ -44,6 +44,7 @@ pub(crate) struct Largest {
     /// |new − legacy|; none of an attribute and where a side is not finite.
     pub(crate) magnitude: Option<f64>,
     /// The key in Arrow's row format: of equal cells the one with the smallest key is kept, in whatever order they come.
+    /// Empty where they come in the order of their keys.
     pub(crate) order: Vec<u8>,
     pub(crate) report: LargestDifference,
 }

@@ -129,6 +129,12 @@ impl<'a> Books<'a> {
         }
     }
 
+    /// Whether cells come, and parts are put together, in the order of their keys: of equal ones the first is the one with
+    /// the smallest key then.
+    pub(super) fn in_order(&self) -> bool {
+        self.options.order == Order::Key && self.options.scope == Scope::Ranges
+    }
+
     pub(super) fn would_lead(&mut self, column: usize, magnitude: Option<f64>) -> bool {
         let order = self.options.order;
         self.tallies().any(|tally| tally.would_lead(column, magnitude, order))

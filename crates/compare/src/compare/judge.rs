@@ -340,7 +340,9 @@ impl<'a> Judge<'a> {
             LargestDifference { key: Vec::new(), legacy: None, new: None, difference: None, relative: None };
         let mut order = Vec::new();
         if let Some((block, row)) = legacy.or(new) {
-            order = key_bytes(block, row)?;
+            if !self.books.in_order() {
+                order = key_bytes(block, row)?;
+            }
             for (name, source) in self.common.spec.key.iter().zip(&block.key_columns) {
                 report.key.push(KeyPart { column: name.clone(), value: value_text(&source.array, row)? });
             }

@@ -31,6 +31,10 @@ struct Cursor<E> {
     batches: Relation<E>,
     dictionaries: Dictionaries,
     block: Option<Arc<Block>>,
+    /// The block behind it, where somebody looked at it already.
+    ahead: Option<Arc<Block>>,
+    /// There are no more batches.
+    ended: bool,
     row: usize,
     /// Rows before this one.
     read: u64,
@@ -53,6 +57,8 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
                 batches,
                 dictionaries: Dictionaries::default(),
                 block: None,
+                ahead: None,
+                ended: false,
                 row: 0,
                 read: 0,
             })
@@ -117,7 +123,7 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
     }
 
     /// How many rows from here on have keys that are the same in all relations, ascend, and occur once.
-    fn aligned(&self) -> Result<usize, CompareError> {
+    fn aligned(&mut self) -> Result<usize, CompareError> {
         let Some(((first, row), others)) =
             self.cursors.split_first().and_then(|(c, others)| Some((c.head()?, others)))
         else {
@@ -133,16 +139,9 @@ impl<'a, E: std::error::Error + Send + Sync + 'static> Walk<'a, E> {
         }
         length = first.keys.ascending_stretch(row, length);
         let mut certain = length;
-        for cursor in &self.cursors {
-            let Some((block, at)) = cursor.head() else { return Ok(0) };
-            let next = at + length;
-            // Whether the last key occurs again is seen in the row behind it, which may stand in the next batch.
-            let order = if next < block.rows {
-                block.keys.compare(next - 1, &block.keys, next)
-            } else {
-                Ordering::Equal
-            };
-            match order {
+        for cursor in &mut self.cursors {
+            // Whether the last key occurs again is seen in the row behind it.
+            match cursor.order_behind(length, self.common, self.order)? {
                 Ordering::Less => {}
                 Ordering::Equal => certain = length - 1,
                 Ordering::Greater => return Err(cursor.not_sorted(length as u64)),
@@ -201,24 +200,52 @@ impl<E: std::error::Error + Send + Sync + 'static> Cursor<E> {
         }
     }
 
-    /// The next batch that has rows. Its first key must not be smaller than the last one.
-    fn load(&mut self, common: &Common, order: Order) -> Result<(), CompareError> {
-        let before = self.block.take();
-        self.row = 0;
-        for batch in self.batches.by_ref() {
-            let relation = self.relation;
-            let batch = batch.map_err(|e| CompareError::Relation { relation, source: Box::new(e) })?;
-            if batch.num_rows() > 0 {
-                let block = Block::new(relation, &batch, common, order, &mut self.dictionaries)?;
-                if let Some(before) = before
-                    && before.keys.compare(before.rows - 1, &block.keys, 0).is_gt()
-                {
-                    return Err(self.not_sorted(0));
-                }
-                self.block = Some(Arc::new(block));
-                break;
-            }
+    /// How the last of so many rows from here on stands to the row behind it, which may stand in the next batch; `Less`
+    /// where there is none.
+    fn order_behind(
+        &mut self,
+        length: usize,
+        common: &Common,
+        order: Order,
+    ) -> Result<Ordering, CompareError> {
+        let Some(block) = self.block.clone() else { return Ok(Ordering::Less) };
+        let next = self.row + length;
+        if next < block.rows {
+            return Ok(block.keys.compare(next - 1, &block.keys, next));
         }
+        self.look_ahead(common, order)?;
+        let ahead = self.ahead.as_ref();
+        Ok(ahead.map_or(Ordering::Less, |ahead| block.keys.compare(next - 1, &ahead.keys, 0)))
+    }
+
+    fn load(&mut self, common: &Common, order: Order) -> Result<(), CompareError> {
+        self.look_ahead(common, order)?;
+        self.block = self.ahead.take();
+        self.row = 0;
+        Ok(())
+    }
+
+    /// Reads the next batch that has rows. Its first key must not be smaller than the last one.
+    fn look_ahead(&mut self, common: &Common, order: Order) -> Result<(), CompareError> {
+        if self.ended || self.ahead.is_some() {
+            return Ok(());
+        }
+        let relation = self.relation;
+        for batch in self.batches.by_ref() {
+            let batch = batch.map_err(|e| CompareError::Relation { relation, source: Box::new(e) })?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let block = Block::new(relation, &batch, common, order, &mut self.dictionaries)?;
+            if let Some(before) = &self.block
+                && before.keys.compare(before.rows - 1, &block.keys, 0).is_gt()
+            {
+                return Err(self.not_sorted((before.rows - self.row) as u64));
+            }
+            self.ahead = Some(Arc::new(block));
+            return Ok(());
+        }
+        self.ended = true;
         Ok(())
     }
 }
