@@ -486,13 +486,25 @@ pub struct Finding {
     pub column: String,
     /// Rows that it explains.
     pub rows: u64,
-    /// Customers that it touches.
+    /// Customers that it touches; 0 where the key of the rows does not name them.
     pub customers: u64,
+    /// Where not all unexplained cells were looked at: rows, customers, share and size are those of the cells that were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<FindingSample>,
     /// Its share of the gross unexplained difference of the column, 0 to 1.
     pub share_of_unexplained: f64,
     /// Its gross size Σ|U| in the unit of the column.
     #[serde(default)]
     pub gross: Option<Figure>,
+}
+
+/// How many unexplained cells were looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingSample {
+    /// Cells that were looked at.
+    pub cells: u64,
+    /// Cells that there are.
+    pub of: u64,
 }
 
 /// A data check.

@@ -244,8 +244,7 @@ fn name_findings(common: &Common, compared: &Compared, report: &mut RunReport) -
     cells.total = cells.total.max(unexplained_cells(report));
     if cells.truncated() {
         report.notes.push(format!(
-            "signatures were looked for in {} of {} unexplained cells, taken from all parts of the key; what is said of \
-             them counts those",
+            "signatures were looked for in {} of {} unexplained cells, which are evenly spaced over all of them",
             cells.cells.len(),
             cells.total
         ));

@@ -48,7 +48,8 @@ pub(crate) fn take(cells: &mut Cells, changes: &[Declared], pipeline: &Pipeline)
             segment: "true".to_owned(),
             column,
             rows,
-            customers: customers.len() as u64,
+            customers: if cells.customer.is_some() { customers.len() as u64 } else { 0 },
+            sample: None,
             // Nothing of it is U: its size is what the change moves.
             share_of_unexplained: 0.0,
             gross: Some(Figure::from_f64(gross)),

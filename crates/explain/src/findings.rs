@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use dualrun_compare::exact_sum::ExactSum;
-use dualrun_core::run::{Finding, figures::Figure};
+use dualrun_core::run::{Finding, FindingSample, figures::Figure};
 
 use self::follow::link;
 use crate::{
@@ -228,7 +228,11 @@ fn finding(
         segment,
         column: group.column.into(),
         rows: rows.len() as u64,
-        customers: customers.len() as u64,
+        customers: if group.cells.customer.is_some() { customers.len() as u64 } else { 0 },
+        sample: group
+            .cells
+            .truncated()
+            .then(|| FindingSample { cells: group.cells.cells.len() as u64, of: group.cells.total }),
         share_of_unexplained: share,
         gross: measure.then(|| Figure::from_f64(gross)),
     }

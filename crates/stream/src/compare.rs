@@ -43,7 +43,7 @@ pub enum Way {
 pub struct Compared {
     /// Counts, sums, customers.
     pub comparison: Comparison,
-    /// Differences of all parts of the key, about as many as were asked for where there are more.
+    /// Differences that are evenly spaced over all of them, half as many as were asked for or more where there are more.
     pub sample: Vec<RecordBatch>,
     /// How the rows were brought together.
     pub way: Way,
@@ -67,7 +67,7 @@ pub struct Request<'a> {
     pub options: &'a Options,
     /// Files for what differs.
     pub outputs: Option<&'a OutputFiles>,
-    /// So many rows of differences come back, or one of each part of the rows where that is more.
+    /// So many rows of differences come back, or down to half as many where there are more.
     pub sample: u64,
     /// Threads, memory, spill folder.
     pub limits: &'a Limits,

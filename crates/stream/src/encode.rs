@@ -14,6 +14,7 @@ mod texts;
 
 use std::{
     fs::File,
+    io::BufWriter,
     ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -44,6 +45,12 @@ use leaf::Leaf;
 
 /// Rows of a page. The values of a column of numbers are half a megabyte then.
 const PAGE_ROWS: usize = 1 << 16;
+
+/// The crate hands over what is encoded by eight kilobytes; to ask the system for each of them costs as much as the copy.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// What a file is written through.
+pub(crate) type Sink = BufWriter<File>;
 
 /// Encodes row groups of one file on any thread.
 pub(crate) struct Encoder {
@@ -83,9 +90,10 @@ impl Encoder {
         file: File,
         schema: &SchemaRef,
         properties: WriterPropertiesBuilder,
-    ) -> Result<(SerializedFileWriter<File>, Self), ParquetError> {
+    ) -> Result<(SerializedFileWriter<Sink>, Self), ParquetError> {
         let properties = properties.set_offset_index_disabled(true).build();
-        let writer = ArrowWriter::try_new(file, Arc::clone(schema), Some(properties))?;
+        let sink = BufWriter::with_capacity(WRITE_BYTES, file);
+        let writer = ArrowWriter::try_new(sink, Arc::clone(schema), Some(properties))?;
         let (writer, factory) = writer.into_serialized_writer()?;
         let described = Arc::new(SchemaDescriptor::new(writer.schema_descr().root_schema_ptr()));
         let properties = Arc::clone(writer.properties());
@@ -167,7 +175,7 @@ impl Encoder {
     /// Appends a row group to a file.
     pub(crate) fn append(
         &self,
-        writer: &mut SerializedFileWriter<File>,
+        writer: &mut SerializedFileWriter<Sink>,
         group: EncodedGroup,
     ) -> Result<(), ParquetError> {
         let mut row_group = writer.next_row_group()?;

@@ -30,30 +30,30 @@ pub(crate) struct Gathered<'a> {
 }
 
 impl<'a> Gathered<'a> {
-    pub(crate) fn new(common: &'a Common, options: &'a Options, files: Files) -> Self {
+    pub(crate) fn new(common: &'a Common, options: &'a Options, files: Files, sample_rows: u64) -> Self {
         let fold = Fold::new(common, Parts::PLAIN, options);
-        Self { fold, files, sample: Sample::default() }
+        Self { fold, files, sample: Sample::new(sample_rows) }
     }
 
     fn add(&mut self, done: Done, work: &Work<'_>) -> Result<(), StreamError> {
-        let mut edge = PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), 0);
+        let mut edge =
+            PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), Sample::default());
         let sink = work.customers.is_some().then_some(&mut edge as _);
         self.fold.add(done.partial, sink).map_err(StreamError::Compare)?;
         self.files.append(done.differences, done.customers, edge)?;
-        self.sample.add(done.sample, &work.share, work.sample_rows).map_err(failed)?;
+        self.sample.append(done.sample).map_err(failed)?;
+        work.sample_stride.store(self.sample.stride(), Ordering::Relaxed);
         work.file_full.store(self.files.is_full(), Ordering::Relaxed);
         Ok(())
     }
 
-    pub(crate) fn finish(
-        mut self,
-        work: &Work<'_>,
-    ) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
-        let mut edge = PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), 0);
+    pub(crate) fn finish(mut self) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
+        let mut edge =
+            PieceSink::new(self.files.customers.as_ref().map(|file| file.encoder()), Sample::default());
         let sink = self.files.customers.is_some().then_some(&mut edge as _);
         let comparison = self.fold.finish(sink).map_err(StreamError::Compare)?;
         self.files.append(Piece::default(), Piece::default(), edge)?;
-        let sample = self.sample.finish(&work.share, work.sample_rows).map_err(failed)?;
+        let sample = self.sample.finish().map_err(failed)?;
         Ok((comparison, sample, self.files))
     }
 }
@@ -167,7 +167,7 @@ pub(crate) fn in_order<P: Send>(
     });
     match failed {
         Some(error) => Err(error),
-        None => gathered.finish(work),
+        None => gathered.finish(),
     }
 }
 

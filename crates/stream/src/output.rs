@@ -4,7 +4,6 @@
 //! file stands under its name when it is whole, or not at all.
 
 use std::{
-    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -26,9 +25,9 @@ use parquet::{
 use tempfile::TempPath;
 
 use crate::{
-    encode::{EncodedGroup, Encoder, Group},
+    encode::{EncodedGroup, Encoder, Group, Sink},
     error::StreamError,
-    sample::copied,
+    sample::Sample,
 };
 
 /// From so many rows on a thread encodes them itself.
@@ -130,7 +129,7 @@ impl Files {
 pub(crate) struct GrowingFile {
     path: PathBuf,
     temporary: TempPath,
-    writer: SerializedFileWriter<File>,
+    writer: SerializedFileWriter<Sink>,
     encoder: Arc<Encoder>,
     /// Rows that came by too few to be a row group: encoded they take least memory.
     pending: Option<Group>,
@@ -158,10 +157,7 @@ pub(crate) struct PieceSink {
     piece: Piece,
     waiting: usize,
     group: Option<Group>,
-    /// The first rows, so many as are wanted.
-    sample: Vec<RecordBatch>,
-    sample_rows: u64,
-    sample_wanted: u64,
+    sample: Sample,
 }
 
 impl GrowingFile {
@@ -265,21 +261,13 @@ impl ClosedFile {
 }
 
 impl PieceSink {
-    /// Without an encoder the rows are dropped, apart from the first `sample_wanted`.
-    pub(crate) fn new(encoder: Option<Arc<Encoder>>, sample_wanted: u64) -> Self {
-        Self {
-            encoder,
-            piece: Piece::default(),
-            waiting: 0,
-            group: None,
-            sample: Vec::new(),
-            sample_rows: 0,
-            sample_wanted,
-        }
+    /// Without an encoder the rows are dropped, apart from those of the sample.
+    pub(crate) fn new(encoder: Option<Arc<Encoder>>, sample: Sample) -> Self {
+        Self { encoder, piece: Piece::default(), waiting: 0, group: None, sample }
     }
 
-    /// What is to be appended to the file, and the first rows.
-    pub(crate) fn finish(mut self) -> Result<(Piece, Vec<RecordBatch>), ParquetError> {
+    /// What is to be appended to the file, and some of the rows.
+    pub(crate) fn finish(mut self) -> Result<(Piece, Sample), ParquetError> {
         if self.group.is_some() {
             self.encode()?;
         }
@@ -290,17 +278,11 @@ impl PieceSink {
     }
 
     fn take(&mut self, batch: RecordBatch) -> Result<(), ParquetError> {
-        let lacking = self.sample_wanted.saturating_sub(self.sample_rows);
-        if lacking > 0 {
-            let rows = usize::try_from(lacking).map_or(batch.num_rows(), |rows| rows.min(batch.num_rows()));
-            // A slice would keep what the whole batch was cut from.
-            let first = copied(&batch, rows)?;
-            self.sample.push(match &self.encoder {
-                Some(encoder) => encoder.plain(&first)?,
-                None => first,
-            });
-            self.sample_rows += rows as u64;
-        }
+        let encoder = self.encoder.as_deref();
+        self.sample.offer(&batch, |kept| match encoder {
+            Some(encoder) => encoder.plain(&kept),
+            None => Ok(kept),
+        })?;
         if self.encoder.is_none() {
             return Ok(());
         }
@@ -334,7 +316,7 @@ impl BatchSink for PieceSink {
     }
 
     fn wants(&self) -> bool {
-        self.encoder.is_some() || self.sample_rows < self.sample_wanted
+        self.encoder.is_some() || self.sample.wants()
     }
 
     fn takes_codes(&self) -> bool {

@@ -47,7 +47,7 @@ pub(crate) fn run_sized(
     in_order(
         limits.threads,
         work,
-        Gathered::new(work.common, options, files),
+        Gathered::new(work.common, options, files, work.sample_rows),
         || planner.next(),
         |(a, b)| {
             let rows = (a.end - a.start) + (b.end - b.start);

@@ -1,164 +1,217 @@
-//! Differences that signatures are looked for in: a few of each part, so that no part of the key speaks for all.
+//! Differences that signatures are looked for in: evenly spaced ones, so that no part of the key speaks for all.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use arrow::{
+    array::UInt32Array,
+    compute::{concat_batches, take_record_batch},
+    error::ArrowError,
+    record_batch::RecordBatch,
+};
 
-use arrow::{array::UInt32Array, compute::take_record_batch, error::ArrowError, record_batch::RecordBatch};
+/// So many small batches are made one.
+const SMALL: usize = 64;
 
-/// How many rows a part may give; it falls as parts come that have much to give.
+/// One of so many rows of a sequence, no more than twice as many as are wanted; every row as long as there are few.
 ///
-/// Whatever a part saw of it while it was compared, it was never less than in the end: the sample does not depend on which
-/// thread was faster.
-#[derive(Debug)]
-pub(crate) struct Share(AtomicU64);
-
-impl Share {
-    pub(crate) fn new(rows: u64) -> Self {
-        Self(AtomicU64::new(rows))
-    }
-
-    pub(crate) fn rows(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// The rows that the parts gave, no more than twice as many as are wanted.
+/// Which rows these are depends on the rows that are offered, and on nothing else.
 #[derive(Debug, Default)]
 pub(crate) struct Sample {
-    /// One entry a part that has rows.
-    parts: Vec<Vec<RecordBatch>>,
+    wanted: u64,
+    /// One of so many rows is kept: a power of two.
+    stride: u64,
+    offered: u64,
+    kept: Vec<RecordBatch>,
     rows: u64,
 }
 
 impl Sample {
-    /// Adds the first rows of a part. Where there are more than twice the wanted ones then, the share falls and all
-    /// parts are shortened.
-    pub(crate) fn add(
+    pub(crate) fn new(wanted: u64) -> Self {
+        Self::with_stride(wanted, 1)
+    }
+
+    /// A sample that will become part of one that keeps no more than one of so many rows anyway: what is found in the end
+    /// is the same.
+    pub(crate) fn with_stride(wanted: u64, stride: u64) -> Self {
+        Self { wanted, stride, ..Self::default() }
+    }
+
+    pub(crate) fn stride(&self) -> u64 {
+        self.stride
+    }
+
+    /// Whether any row is kept.
+    pub(crate) fn wants(&self) -> bool {
+        self.wanted > 0
+    }
+
+    /// Offers the next rows. Those that are kept are copied, and go through `plain`: a slice would keep what the whole
+    /// batch was cut from.
+    pub(crate) fn offer<E: From<ArrowError>>(
         &mut self,
-        part: Vec<RecordBatch>,
-        share: &Share,
-        wanted: u64,
-    ) -> Result<(), ArrowError> {
-        let part = first_rows(part, share.rows())?;
-        if part.is_empty() {
+        batch: &RecordBatch,
+        plain: impl FnOnce(RecordBatch) -> Result<RecordBatch, E>,
+    ) -> Result<(), E> {
+        if !self.wants() {
             return Ok(());
         }
-        self.rows += count(&part);
-        self.parts.push(part);
-        if self.rows > wanted.saturating_mul(2) { self.shorten(share, wanted) } else { Ok(()) }
+        let rows = batch.num_rows();
+        let picked = positions(self.offered, rows, 1, self.stride);
+        self.offered += rows as u64;
+        if picked.is_empty() {
+            return Ok(());
+        }
+        let picked = plain(take_record_batch(batch, &picked)?)?;
+        self.keep(picked)?;
+        while self.rows > self.wanted.saturating_mul(2) {
+            self.thin()?;
+        }
+        Ok(())
     }
 
-    /// The rows, in the order of the parts: all that were given, or about as many as are wanted.
-    pub(crate) fn finish(mut self, share: &Share, wanted: u64) -> Result<Vec<RecordBatch>, ArrowError> {
-        if self.rows > wanted {
-            self.shorten(share, wanted)?;
+    /// Adds what was kept of the rows behind these.
+    pub(crate) fn append(&mut self, next: Self) -> Result<(), ArrowError> {
+        while self.stride < next.stride {
+            self.thin()?;
         }
-        Ok(self.parts.into_iter().flatten().collect())
+        if let Some(rows) = joined(next.kept)? {
+            // A row of the next ones stands for as many as it was kept of.
+            let picked = positions(self.offered, rows.num_rows(), next.stride, self.stride);
+            self.keep(take_record_batch(&rows, &picked)?)?;
+        }
+        self.offered += next.offered;
+        while self.rows > self.wanted.saturating_mul(2) {
+            self.thin()?;
+        }
+        Ok(())
     }
 
-    /// Gives each part the largest share with which they do not exceed what is wanted, and one row at least.
-    fn shorten(&mut self, share: &Share, wanted: u64) -> Result<(), ArrowError> {
-        let counts: Vec<u64> = self.parts.iter().map(|part| count(part)).collect();
-        let given = |share: u64| counts.iter().map(|rows| share.min(*rows)).sum::<u64>();
-        let (mut low, mut high) = (1, share.rows());
-        while low < high {
-            let middle = high - (high - low) / 2;
-            if given(middle) <= wanted {
-                low = middle;
-            } else {
-                high = middle - 1;
-            }
+    /// The rows in their order: all, or between half as many as are wanted and as many.
+    pub(crate) fn finish(mut self) -> Result<Vec<RecordBatch>, ArrowError> {
+        while self.rows > self.wanted {
+            self.thin()?;
         }
-        share.0.store(low, Ordering::Relaxed);
-        for part in &mut self.parts {
-            *part = first_rows(std::mem::take(part), low)?;
+        Ok(self.kept)
+    }
+
+    fn keep(&mut self, batch: RecordBatch) -> Result<(), ArrowError> {
+        self.rows += batch.num_rows() as u64;
+        if batch.num_rows() > 0 {
+            self.kept.push(batch);
         }
-        self.rows = given(low);
+        if self.kept.len() > SMALL {
+            self.kept = joined(std::mem::take(&mut self.kept))?.into_iter().collect();
+        }
+        Ok(())
+    }
+
+    /// Keeps every other one.
+    fn thin(&mut self) -> Result<(), ArrowError> {
+        self.stride *= 2;
+        let Some(all) = joined(std::mem::take(&mut self.kept))? else { return Ok(()) };
+        let half = take_record_batch(&all, &positions(0, all.num_rows(), 1, 2))?;
+        self.rows = half.num_rows() as u64;
+        self.kept = vec![half];
         Ok(())
     }
 }
 
-/// The first rows, copied where a batch holds more: a slice would keep the whole of it.
-pub(crate) fn first_rows(batches: Vec<RecordBatch>, rows: u64) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut left = usize::try_from(rows).unwrap_or(usize::MAX);
-    let mut first = Vec::new();
-    for batch in batches {
-        if left == 0 {
-            break;
-        }
-        let taken = batch.num_rows().min(left);
-        left -= taken;
-        first.push(if taken == batch.num_rows() { batch } else { copied(&batch, taken)? });
-    }
-    Ok(first)
-}
-
-/// A copy of the first rows.
-pub(crate) fn copied(batch: &RecordBatch, rows: usize) -> Result<RecordBatch, ArrowError> {
+/// Which of some rows are kept, where row `i` stands at `start + i × step` and one of so many is wanted.
+fn positions(start: u64, rows: usize, step: u64, stride: u64) -> UInt32Array {
+    let every = (stride / step) as usize;
+    // The first that stands less than a step behind a multiple of the stride.
+    let behind = start % stride;
+    let first = if behind < step { 0 } else { (stride - behind).div_ceil(step) as usize };
     // A batch has far fewer than 2^32 rows.
-    take_record_batch(batch, &UInt32Array::from_iter_values(0..rows as u32))
+    UInt32Array::from_iter_values((first..rows).step_by(every.max(1)).map(|row| row as u32))
 }
 
-fn count(batches: &[RecordBatch]) -> u64 {
-    batches.iter().map(|batch| batch.num_rows() as u64).sum()
+fn joined(batches: Vec<RecordBatch>) -> Result<Option<RecordBatch>, ArrowError> {
+    match batches.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.clone())),
+        [first, ..] => concat_batches(&first.schema(), &batches).map(Some),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use arrow::{array::AsArray, datatypes::Int64Type};
+    use arrow::{
+        array::{AsArray, Int64Array},
+        datatypes::Int64Type,
+    };
     use proptest::prelude::*;
 
     use super::*;
 
-    fn part(number: usize, rows: usize) -> Vec<RecordBatch> {
-        let batch = |rows: usize| {
-            let values = arrow::array::Int64Array::from_iter_values((0..rows).map(|_| number as i64));
-            RecordBatch::try_from_iter([("part", Arc::new(values) as _)]).unwrap()
-        };
-        if rows == 0 { Vec::new() } else { vec![batch(rows / 2), batch(rows - rows / 2)] }
+    /// Rows that hold their place in the sequence, in parts of so many rows, offered by so many.
+    fn sample(parts: &[usize], batch: usize, wanted: u64) -> Vec<i64> {
+        let found = sample_knowing(parts, batch, wanted, false);
+        assert_eq!(sample_knowing(parts, batch, wanted, true), found);
+        found
     }
 
-    /// Rows of each part.
-    fn sample(parts: &[usize], wanted: u64) -> Vec<u64> {
-        let share = Share::new(wanted);
-        let mut sample = Sample::default();
-        for (number, rows) in parts.iter().enumerate() {
-            sample.add(part(number, *rows), &share, wanted).unwrap();
-            assert!(sample.rows <= (2 * wanted).max(number as u64 + 1));
+    /// As `sample`; parts may know how the ones before were thinned.
+    fn sample_knowing(parts: &[usize], batch: usize, wanted: u64, known: bool) -> Vec<i64> {
+        let mut all = Sample::new(wanted);
+        let mut next = 0i64;
+        for rows in parts {
+            let mut part = Sample::with_stride(wanted, if known { all.stride() } else { 1 });
+            let places: Vec<i64> = (next..).take(*rows).collect();
+            next += *rows as i64;
+            for places in places.chunks(batch) {
+                let values = Int64Array::from(places.to_vec());
+                let offered = RecordBatch::try_from_iter([("place", Arc::new(values) as _)]).unwrap();
+                part.offer::<ArrowError>(&offered, Ok).unwrap();
+                assert!(part.rows <= 2 * wanted);
+            }
+            all.append(part).unwrap();
+            assert!(all.rows <= 2 * wanted && all.kept.len() <= SMALL);
         }
-        let mut found = vec![0; parts.len()];
-        for batch in sample.finish(&share, wanted).unwrap() {
-            batch.column(0).as_primitive::<Int64Type>().values().iter().for_each(|n| found[*n as usize] += 1);
-        }
-        found
+        let kept = all.finish().unwrap();
+        let of = |batch: &RecordBatch| batch.column(0).as_primitive::<Int64Type>().values().to_vec();
+        kept.iter().flat_map(of).collect()
     }
 
     #[test]
     fn few_rows_come_all() {
-        assert_eq!(sample(&[3, 0, 7], 10), [3, 0, 7]);
+        assert_eq!(sample(&[3, 0, 7], 2, 10), (0..10).collect::<Vec<_>>());
     }
 
     #[test]
-    fn no_part_speaks_for_all() {
-        assert_eq!(sample(&[1000, 10, 1000, 2, 1000], 100), [29, 10, 29, 2, 29]);
-        assert_eq!(sample(&[9; 20], 5), [1; 20]);
+    fn rows_of_one_part_are_evenly_spaced() {
+        assert_eq!(sample(&[16], 5, 4), [0, 4, 8, 12]);
+        assert_eq!(sample(&[8000], 1000, 4000), (0..8000).step_by(2).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_large_part_has_more_rows_than_a_small_one() {
+        let found = sample(&[1000, 10, 3000], 64, 100);
+        let count = |from: i64, to: i64| found.iter().filter(|place| (from..to).contains(place)).count();
+        assert!((50..=100).contains(&found.len()), "{found:?}");
+        let shares = (count(0, 1000), count(1000, 1010), count(1010, 4010));
+        assert!(shares.0.abs_diff(found.len() / 4) < 3 && shares.1 <= 1, "{shares:?}");
     }
 
     proptest! {
         #[test]
-        fn about_as_many_as_are_wanted(parts in prop::collection::vec(0usize..60, 0..30), wanted in 1u64..200) {
-            let found = sample(&parts, wanted);
-            let (all, given): (u64, u64) = (parts.iter().map(|n| *n as u64).sum(), found.iter().sum());
-            let filled = parts.iter().filter(|n| **n > 0).count() as u64;
-            prop_assert!(given <= wanted.max(filled));
-            // Every part has its share or is in whole.
-            let share = found.iter().max().copied().unwrap_or(0);
-            if all <= wanted {
-                prop_assert_eq!(given, all);
+        fn every_stretch_of_the_sequence_is_seen(
+            parts in prop::collection::vec(0usize..700, 1..30),
+            batch in 1usize..200,
+            wanted in 1u64..100,
+        ) {
+            let found = sample(&parts, batch, wanted);
+            let all: usize = parts.iter().sum();
+            if all as u64 <= wanted {
+                prop_assert_eq!(found.len(), all);
             } else {
-                for (rows, found) in parts.iter().zip(&found) {
-                    prop_assert_eq!(*found, share.min(*rows as u64));
+                prop_assert!(found.len() as u64 <= wanted);
+                prop_assert!(found.is_sorted_by(|a, b| a < b));
+                // No gap is much longer than the distance on average.
+                let far = 8 * (all / wanted as usize + 1) as i64;
+                let edges: Vec<i64> = [0].into_iter().chain(found).chain([all as i64]).collect();
+                for gap in edges.windows(2) {
+                    prop_assert!(gap[1] - gap[0] <= far, "{gap:?} {far}");
                 }
             }
         }

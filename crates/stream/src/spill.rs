@@ -98,7 +98,7 @@ pub(crate) fn run_sized(
     let (comparison, sample, files) = in_order(
         limits.threads,
         work,
-        Gathered::new(common, &keys, files),
+        Gathered::new(common, &keys, files, work.sample_rows),
         || Ok(parts.next()),
         |part: Part| {
             let rows = part.rows();

@@ -2,10 +2,9 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use arrow::record_batch::RecordBatch;
 use dualrun_compare::{Common, CompareError, Options, Partial, Parts, Relation, compare_range};
 
 use crate::{
@@ -13,7 +12,7 @@ use crate::{
     error::StreamError,
     ordered::unwrapped,
     output::{Files, Piece, PieceSink},
-    sample::Share,
+    sample::Sample,
     side::Batches,
 };
 
@@ -22,8 +21,7 @@ pub(crate) struct Done {
     pub(crate) partial: Partial,
     pub(crate) differences: Piece,
     pub(crate) customers: Piece,
-    /// The first differences.
-    pub(crate) sample: Vec<RecordBatch>,
+    pub(crate) sample: Sample,
 }
 
 /// What threads need to compare a part of the rows.
@@ -31,9 +29,10 @@ pub(crate) struct Work<'a> {
     pub(crate) common: &'a Arc<Common>,
     pub(crate) differences: Option<Arc<Encoder>>,
     pub(crate) customers: Option<Arc<Encoder>>,
-    /// So many differences are wanted of all parts together, and no more than this share of one.
+    /// Of so many differences, or fewer, signatures are looked for.
     pub(crate) sample_rows: u64,
-    pub(crate) share: Share,
+    /// One of so many is kept at the most.
+    pub(crate) sample_stride: AtomicU64,
     /// The file takes no more differences.
     pub(crate) file_full: AtomicBool,
 }
@@ -45,7 +44,7 @@ impl<'a> Work<'a> {
             differences: files.differences.as_ref().map(|file| file.encoder()),
             customers: files.customers.as_ref().map(|file| file.encoder()),
             sample_rows,
-            share: Share::new(sample_rows),
+            sample_stride: AtomicU64::new(1),
             file_full: AtomicBool::new(files.is_full()),
         }
     }
@@ -57,8 +56,9 @@ impl<'a> Work<'a> {
         new: Batches,
     ) -> Result<Done, StreamError> {
         let encoder = self.differences.clone().filter(|_| !self.file_full.load(Ordering::Relaxed));
-        let mut differences = PieceSink::new(encoder, self.share.rows());
-        let mut customers = self.customers.clone().map(|encoder| PieceSink::new(Some(encoder), 0));
+        let mut differences = PieceSink::new(encoder, self.sample());
+        let mut customers =
+            self.customers.clone().map(|encoder| PieceSink::new(Some(encoder), Sample::default()));
         let relations: Vec<Relation<StreamError>> = vec![legacy, new];
         let partial = compare_range(
             self.common,
@@ -74,5 +74,9 @@ impl<'a> Work<'a> {
         let (differences, sample) = differences.finish().map_err(encoded)?;
         let customers = customers.map(PieceSink::finish).transpose().map_err(encoded)?.unwrap_or_default().0;
         Ok(Done { partial, differences, customers, sample })
+    }
+
+    fn sample(&self) -> Sample {
+        Sample::with_stride(self.sample_rows, self.sample_stride.load(Ordering::Relaxed))
     }
 }

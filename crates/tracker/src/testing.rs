@@ -115,6 +115,7 @@ impl RunBuilder {
             column: "kg".into(),
             rows: 7,
             customers: 2,
+            sample: None,
             share_of_unexplained: share,
             gross: None,
         });

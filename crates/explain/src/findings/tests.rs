@@ -39,6 +39,22 @@ fn a_bug_everywhere_is_one_finding() {
 }
 
 #[test]
+fn customers_that_the_key_does_not_name_are_not_counted() {
+    let mut cells = cells(&["FR"], |_, x| x * 1000.0);
+    cells.customer = None;
+    cells.cells.iter_mut().for_each(|cell| cell.customer = None);
+    assert_eq!(findings(&cells, &context())[0].customers, 0);
+}
+
+#[test]
+fn a_finding_of_some_cells_says_so() {
+    let mut cells = cells(&["FR"], |_, x| x * 1000.0);
+    assert_eq!(findings(&cells, &context())[0].sample, None);
+    cells.total = 1000;
+    assert_eq!(findings(&cells, &context())[0].sample, Some(FindingSample { cells: 12, of: 1000 }));
+}
+
+#[test]
 fn a_bug_in_one_region_is_named_with_its_region() {
     let cells = cells(&["FR", "DE", "US"], |region, x| if region == "FR" { x * 1000.0 } else { x });
     let mut context = context();

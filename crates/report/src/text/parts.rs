@@ -131,10 +131,13 @@ pub(super) fn findings(text: &mut String, report: &RunReport, style: Style) {
         } else {
             format!("of what is unexplained in {}", finding.column)
         };
+        let sample = finding
+            .sample
+            .map(|sample| format!(" in {} of {} cells", count(sample.cells), count(sample.of)))
+            .unwrap_or_default();
         let line = format!(
-            "{} of {}: {size}{} {of}",
-            counted(finding.rows, "row"),
-            counted(finding.customers, "customer"),
+            "{}{sample}: {size}{} {of}",
+            touched(finding.rows, finding.customers),
             percent(finding.share_of_unexplained)
         );
         text.push_str(&paragraph(&line, 4, 4));
@@ -151,10 +154,17 @@ fn what(finding: &Finding, style: Style) -> String {
     )
 }
 
+/// Rows of a finding, and its customers where they are known.
+pub(super) fn touched(rows: u64, customers: u64) -> String {
+    let rows = counted(rows, "row");
+    if customers == 0 { rows } else { format!("{rows} of {}", counted(customers, "customer")) }
+}
+
 /// Where a finding lies.
 pub(super) fn place(segment: &str) -> String {
     if segment == "true" {
-        "everywhere".to_owned()
+        // Everywhere, or no column tells where.
+        "in no particular segment".to_owned()
     } else {
         format!("where {}", cut(&plain(segment), LONGEST))
     }

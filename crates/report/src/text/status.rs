@@ -152,14 +152,13 @@ fn findings(text: &mut String, status: &Status, style: Style) {
     let _ = writeln!(text, "\n{}", style.bold("open findings"));
     for (pipeline, finding) in all {
         let line = format!(
-            "{}: {} in {}: {} ({}), {} of {}, since {}",
+            "{}: {} in {}: {} ({}), {}, since {}",
             pipeline.id,
             style.bad(&parts::words(&finding.signature)),
             finding.column,
             cut(&plain(&finding.detail), LONGEST),
             parts::place(&finding.segment),
-            counted(finding.rows, "row"),
-            counted(finding.customers, "customer"),
+            parts::touched(finding.rows, finding.customers),
             finding.first_seen
         );
         text.push_str(&paragraph(&line, 2, 4));

@@ -37,6 +37,10 @@ pub(super) fn repeat(value: u32, count: usize, width: u8, out: &mut Vec<u8>) {
 fn run_at(values: &[u32], at: usize) -> usize {
     let first = values[at];
     let rest = &values[at..];
+    // Most values that are no run differ from the next one.
+    if rest.get(1).is_some_and(|next| *next != first) {
+        return 1;
+    }
     let mut run = 0;
     for chunk in rest.chunks(64) {
         if chunk.iter().fold(true, |same, value| same & (*value == first)) {
@@ -59,6 +63,16 @@ fn pack(values: &[u32], width: u8, out: &mut Vec<u8>) {
     let end = out.len() + groups * width as usize;
     out.reserve(groups * width as usize + 8);
     let (mut bits, mut filled) = (0u64, 0);
+    let mut values = values;
+    if width <= 8 {
+        // A group of eight values is as many bytes as a value has bits.
+        let (eights, others) = values.as_chunks::<8>();
+        for eight in eights {
+            let bits = eight.iter().rev().fold(0, |bits, value| bits << width | u64::from(*value));
+            out.extend_from_slice(&bits.to_le_bytes()[..width as usize]);
+        }
+        values = others;
+    }
     for value in values {
         bits |= u64::from(*value) << filled;
         filled += width;

@@ -251,7 +251,6 @@ pub(super) fn cases() -> impl Strategy<Value = Case> {
 /// Nothing was asked of this unless parts are put together.
 pub(super) fn nothing_gathered(case: &Case) -> Comparison {
     let (common, options) = (case.common(), case.options());
-    let common = Arc::new(common);
-    let gathered = Gathered::new(&common, &options, Files::default());
-    gathered.finish(&Work::new(&common, &Files::default(), 0)).unwrap().0
+    let gathered = Gathered::new(&common, &options, Files::default(), 0);
+    gathered.finish().unwrap().0
 }
