@@ -232,6 +232,45 @@ fn what_no_commit_names_is_not_read() {
     assert!(!day.join(name).exists());
 }
 
+/// Takes away the files of a day of the copy.
+fn lose(project: &Project, table: &str, day: u32) {
+    let folder = project.path().join(format!("data/lake/{table}/day=2025-03-{day:02}"));
+    for file in std::fs::read_dir(folder).unwrap().flatten() {
+        std::fs::remove_file(file.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_told_and_a_load_of_all_or_of_its_day_repairs_the_copy() {
+    let project = project();
+    load(&project, &[], 0);
+    lose(&project, "bronze/meters", 2);
+    let ran = run(&project, 2, 3);
+    ran.says("bronze/meters/day=2025-03-02/").says(".parquet: is gone").says("dualrun load --full");
+    let report = load(&project, &["--full"], 0);
+    let meters = &report["inputs"][0];
+    assert_eq!(meters["partitions"], json!(["day=2025-03-02"]));
+    assert_eq!([&meters["rows"]["added"], &meters["rows"]["total"]], [1, 4]);
+    assert_eq!(meters["notes"], json!(["1 file of the table was lost: its partition is written anew"]));
+    run(&project, 2, 0);
+
+    lose(&project, "bronze/meters", 1);
+    run(&project, 1, 3);
+    // What changed says nothing of the rows that are lost.
+    let mut changed = first();
+    changed[0] = meter("a1", 1, 1.0, "2025-03-06T01:00:00Z");
+    put(&project, &changed);
+    let ran = project.dualrun(&["load"]).exits(3);
+    ran.says(".parquet: is gone").says("dualrun load --full").says("bronze/meters");
+    let report = load(&project, &["--period", "2025-03-01"], 0);
+    assert_eq!(report["inputs"][0]["rows"]["added"], 2);
+    run(&project, 1, 0);
+
+    // What was calculated is calculated again.
+    lose(&project, "gold/energy", 3);
+    assert_eq!(load(&project, &[], 0)["models"][1]["periods"], json!(["2025-03-03"]));
+}
+
 #[test]
 fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     let project = project();

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, SourceError};
+use crate::{Location, SourceError, select::is_aside};
 
 /// The folder of the commits below a table.
 pub const COMMITS: &str = "_dualrun/commits";
@@ -146,18 +146,25 @@ fn number(path: &Path) -> Option<u64> {
     path.filename()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Leaves out the files of dualrun's own tables that their newest commit does not name.
+/// Leaves out the files of dualrun's own tables that their newest commit does not name. `listed` are the folders whose
+/// files these are.
 ///
 /// # Errors
-/// As [`newest_commit`].
+/// As [`newest_commit`]; a file in one of these folders that a commit names and that is gone.
 pub(crate) async fn only_committed(
     location: &Location,
+    listed: &[Path],
     files: &mut Vec<ObjectMeta>,
 ) -> Result<(), SourceError> {
     let mut looked_at: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in files.iter() {
-        for folder in folders(file.location.as_ref()) {
+    let mut named: Vec<(Location, Commit)> = Vec::new();
+    // Of a folder without a file, a commit may tell that there was one.
+    let within =
+        listed.iter().filter(|folder| !folder.as_ref().is_empty()).map(|folder| format!("{folder}/"));
+    let paths: Vec<String> = files.iter().map(|file| file.location.to_string()).chain(within).collect();
+    for path in &paths {
+        for folder in folders(path) {
             if !looked_at.insert(folder.to_owned()) {
                 // And all above it.
                 break;
@@ -176,6 +183,7 @@ pub(crate) async fn only_committed(
             if let Some(commit) = newest {
                 let paths = commit.files().map(|file| table.object(&file.path).to_string());
                 tables.insert(folder.to_owned(), paths.collect());
+                named.push((table, commit));
             }
         }
     }
@@ -183,6 +191,40 @@ pub(crate) async fn only_committed(
         files.retain(|file| {
             let path = file.location.as_ref();
             folders(path).all(|folder| tables.get(folder).is_none_or(|paths| paths.contains(path)))
+        });
+    }
+    for (table, commit) in &named {
+        all_there(table, commit, listed, files).await?;
+    }
+    Ok(())
+}
+
+/// Looks for the files that a commit names in these folders and that were not listed there.
+async fn all_there(
+    table: &Location,
+    commit: &Commit,
+    listed: &[Path],
+    files: &[ObjectMeta],
+) -> Result<(), SourceError> {
+    let found: BTreeSet<String> = files.iter().map(|file| file.location.to_string()).collect();
+    for file in commit.files() {
+        let path = table.object(&file.path);
+        let is_wanted = |folder: &Path| {
+            path.prefix_match(folder).is_some_and(|parts| {
+                let relative: Vec<_> = parts.map(|part| part.as_ref().to_owned()).collect();
+                !is_aside(&relative.join("/"))
+            })
+        };
+        if found.contains(path.as_ref()) || !listed.iter().any(is_wanted) {
+            continue;
+        }
+        // The commit may have been made after the listing, and another one may have come since.
+        let there = table.head(&path).await?.is_some();
+        let newest = newest_commit(table).await?.map(|newest| newest.number);
+        let file = table.name(&path);
+        return Err(match !there && newest == Some(commit.number) {
+            true => SourceError::gone(table, commit, file),
+            false => SourceError::Changed { file },
         });
     }
     Ok(())
@@ -234,7 +276,7 @@ mod tests {
     async fn visible(table: &Location, below: &str) -> Vec<String> {
         let mut files = table.list(&table.object(below)).await.unwrap();
         files.retain(|file| file.location.as_ref().ends_with(".parquet"));
-        only_committed(table, &mut files).await.unwrap();
+        only_committed(table, &[table.object(below)], &mut files).await.unwrap();
         files.iter().map(|file| table.relative(&file.location)).collect()
     }
 
@@ -253,6 +295,21 @@ mod tests {
         let newest = newest_commit(&table).await.unwrap().unwrap();
         assert_eq!((newest.number, newest.rows()), (10, 2));
         assert_eq!(commit(&table, 8).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_a_commit_names_and_that_is_gone_is_told() {
+        let table = table();
+        put(&table, "day=1/a.parquet", vec![0]).await;
+        commit_of(&table, 1, &["day=1/a.parquet", "day=2/b.parquet"]).await;
+        for below in ["", "day=2"] {
+            let error = only_committed(&table, &[table.object(below)], &mut Vec::new()).await.unwrap_err();
+            assert!(matches!(error, SourceError::FileGone { .. }), "{error}");
+        }
+        // A listing that is older than the commit does not show it yet.
+        let error = only_committed(&table, &[table.object("day=1")], &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(error, SourceError::Changed { .. }), "{error}");
+        only_committed(&table, &[table.object("day=3")], &mut Vec::new()).await.unwrap();
     }
 
     #[tokio::test]

@@ -2,7 +2,7 @@
 
 use dualrun_core::ExitCode;
 
-use crate::{command::CommandError, mongo::MongoFault, postgres::PostgresError};
+use crate::{Location, command::CommandError, commits::Commit, mongo::MongoFault, postgres::PostgresError};
 
 /// An open table format that must not be read as plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,16 @@ pub enum SourceError {
     Changed {
         /// The file.
         file: String,
+    },
+    /// A file that a commit of a table names and that is gone.
+    #[error("{file}: is gone, and the table {table} has it among its files")]
+    FileGone {
+        /// The table.
+        table: String,
+        /// The file.
+        file: String,
+        /// Whether the table is a copy of an input; else it holds the results of a model.
+        copy: bool,
     },
     /// A line of text that is not what the format asks for.
     #[error("{file}: line {line}: {what}")]
@@ -163,6 +173,12 @@ impl SourceError {
             },
             Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
             Self::Changed { .. } => "run it again when nobody writes there".to_owned(),
+            Self::FileGone { copy: true, .. } => {
+                "`dualrun load --full` reads everything again and repairs the table; `dualrun load --period <day>`, \
+                 where it lies by day, repairs the partition of that day"
+                    .to_owned()
+            }
+            Self::FileGone { copy: false, .. } => "`dualrun load` calculates its periods again".to_owned(),
             Self::BadLine { .. } => return None,
             Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
             Self::UnknownFormat { .. } => {
@@ -212,6 +228,7 @@ impl SourceError {
             | Self::EmptyFolder { .. }
             | Self::Access { .. }
             | Self::Changed { .. }
+            | Self::FileGone { .. }
             | Self::Disk { .. } => ExitCode::Infrastructure,
             Self::Postgres(error) => error.exit_code(),
             Self::Command(error) => error.exit_code(),
@@ -225,6 +242,11 @@ impl SourceError {
             object_store::Error::NotFound { .. } => Self::NotFound { path: path.into() },
             source => Self::Access { path: path.into(), source: Box::new(source) },
         }
+    }
+
+    /// A file of a table that is gone.
+    pub(crate) fn gone(table: &Location, commit: &Commit, file: String) -> Self {
+        Self::FileGone { table: table.display.clone(), file, copy: commit.load.is_some() }
     }
 
     pub(crate) fn mongo(place: &str, fault: MongoFault) -> Self {
