@@ -272,6 +272,25 @@ fn a_file_that_is_gone_is_told_and_a_load_of_all_or_of_its_day_repairs_the_copy(
 }
 
 #[test]
+fn a_commit_that_is_damaged_is_named_and_can_be_deleted() {
+    let project = project();
+    load(&project, &[], 0);
+    let mut changed = first();
+    changed[0] = meter("a1", 1, 1.0, "2025-03-06T01:00:00Z");
+    put(&project, &changed);
+    load(&project, &[], 0);
+    let commit = "data/lake/bronze/meters/_dualrun/commits/00000002.json";
+    project.write(commit, "{\"schema\": ");
+    for ran in [run(&project, 1, 2), project.dualrun(&["load"]).exits(2)] {
+        ran.says(&format!("{}: is no commit", project.at(commit)))
+            .says("delete it, then `dualrun load --full`");
+    }
+    project.remove(commit);
+    assert_eq!(load(&project, &["--full"], 0)["inputs"][0]["rows"]["total"], 4);
+    run(&project, 1, 0);
+}
+
+#[test]
 fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     let project = project();
     load(&project, &[], 0);

@@ -4,7 +4,10 @@
 //! Commits are numbered objects that are only ever created, `_dualrun/commits/00000001.json`. Of two writers one
 //! creates the next number; that works on every store, also on a file system, which cannot compare and swap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dualrun_core::{
     Period,
@@ -134,10 +137,12 @@ pub async fn commit(table: &Location, number: u64) -> Result<Option<Commit>, Sou
 
 async fn read_commit(table: &Location, path: &Path) -> Result<Commit, SourceError> {
     let bytes = table.fetch(path).await?;
-    let damaged = |what: String| SourceError::Corrupt { file: table.name(path), offset: None, what };
-    let commit: Commit = serde_json::from_slice(&bytes).map_err(|e| damaged(format!("is no commit: {e}")))?;
+    let damaged = |what: String, known: bool| SourceError::BadCommit { file: table.name(path), what, known };
+    let commit: Commit =
+        serde_json::from_slice(&bytes).map_err(|e| damaged(format!("is no commit: {e}"), true))?;
     if commit.schema != COMMIT_SCHEMA {
-        return Err(damaged(format!("is a commit of {:?}, which this dualrun does not know", commit.schema)));
+        let what = format!("is a commit of {:?}, which this dualrun does not know", commit.schema);
+        return Err(damaged(what, false));
     }
     Ok(commit)
 }
@@ -169,7 +174,7 @@ pub(crate) async fn only_committed(
                 // And all above it.
                 break;
             }
-            let table = Location { prefix: Path::from(folder), ..location.clone() };
+            let table = at(location, folder);
             let above = !folder.starts_with(location.prefix.as_ref());
             let newest = match newest_commit(&table).await {
                 // Who may read one folder only need not be allowed to look above it.
@@ -230,6 +235,21 @@ async fn all_there(
     Ok(())
 }
 
+/// The location of a folder of the same store, below this one or above it.
+fn at(location: &Location, folder: &str) -> Location {
+    let prefix = Path::from(folder);
+    let display = location.display.trim_end_matches('/');
+    let display = match prefix.prefix_match(&location.prefix) {
+        Some(_) => location.name(&prefix),
+        None => {
+            let above = location.prefix.parts_count().saturating_sub(prefix.parts_count());
+            let shorter = std::iter::successors(Some(display), |text| text.rsplit_once('/').map(|(a, _)| a));
+            shorter.take(above + 1).last().unwrap_or(display).to_owned()
+        }
+    };
+    Location { store: Arc::clone(&location.store), prefix, display }
+}
+
 /// The folders that may be the table of a file, from its own on up; those that are partitions by their names are not.
 fn folders(path: &str) -> impl Iterator<Item = &str> {
     fn above(path: &str) -> Option<&str> {
@@ -241,8 +261,6 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use object_store::{ObjectStoreExt, PutPayload, memory::InMemory};
 
     use super::*;
@@ -320,6 +338,16 @@ mod tests {
         assert!(
             error.starts_with("s3://lake/bronze/usage/_dualrun/commits/00000001.json: is no commit"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_has_its_own_name_for_people() {
+        let table = table();
+        let names = ["lake/bronze/usage/x", "lake/bronze/usage", "lake/bronze", "lake"];
+        assert_eq!(
+            names.map(|folder| at(&table, folder).display),
+            ["s3://lake/bronze/usage/x", "s3://lake/bronze/usage", "s3://lake/bronze", "s3://lake"]
         );
     }
 

@@ -79,6 +79,16 @@ pub enum SourceError {
         /// Whether the table is a copy of an input; else it holds the results of a model.
         copy: bool,
     },
+    /// A commit of a table that cannot be read.
+    #[error("{file}: {what}")]
+    BadCommit {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+        /// Whether it is damaged; else another version of dualrun wrote it.
+        known: bool,
+    },
     /// A line of text that is not what the format asks for.
     #[error("{file}: line {line}: {what}")]
     BadLine {
@@ -179,6 +189,10 @@ impl SourceError {
                     .to_owned()
             }
             Self::FileGone { copy: false, .. } => "`dualrun load` calculates its periods again".to_owned(),
+            Self::BadCommit { known: true, .. } => {
+                "the file is damaged: delete it, then `dualrun load --full` writes what is missing".to_owned()
+            }
+            Self::BadCommit { known: false, .. } => "use the version of dualrun that wrote it".to_owned(),
             Self::BadLine { .. } => return None,
             Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
             Self::UnknownFormat { .. } => {
