@@ -9,6 +9,7 @@ use std::{
 use dualrun_core::{
     ExitCode,
     doctor::{Check, Examined},
+    input::Side,
     load::Layout,
 };
 use dualrun_mapping::plan::Project;
@@ -65,6 +66,16 @@ fn written(project: &Project) -> BTreeSet<(String, String)> {
         }
     }
     tables
+}
+
+/// Whether all that is read of a source is what loads write there, so that nothing is there before the first one.
+pub(super) fn fills(project: &Project, source: &str) -> bool {
+    let inputs = project.pipelines.iter().flat_map(|pipeline| &pipeline.inputs);
+    let mut read = inputs.flat_map(|input| Side::BOTH.map(|side| (input, side))).filter(|(input, side)| {
+        let place = input.on(*side).filter(|place| place.source == source);
+        place.is_some() && !(*side == Side::New && input.load.is_some())
+    });
+    read.next().is_none() && written(project).iter().any(|(written, _)| written == source)
 }
 
 /// What to grant, by what was tried.
