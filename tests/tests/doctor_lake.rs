@@ -84,6 +84,20 @@ fn a_folder_that_the_first_load_makes_is_not_missed() {
 }
 
 #[test]
+fn a_bucket_that_does_not_exist_is_told() {
+    let Some(bucket) = Bucket::find("doctor-none") else { return };
+    let options = bucket.options(&bucket.host);
+    let url = "s3://dualrun-there-is-none/lake";
+    let project = project(&format!("[source.lake]\nkind = \"parquet\"\nurl = \"{url}\"\n{options}\n"));
+    let (_, report) = doctor(&project, 3);
+    for (place, name) in [("source lake", "reachable"), (TABLES[0], "list"), (TABLES[0], "create")] {
+        let [health, _, advice] = check(&report, place, name);
+        assert!(health == "error" && advice.starts_with("there is no such bucket"), "{name}: {advice}");
+    }
+    project.dualrun(&["load"]).exits(3).says("there is no such bucket");
+}
+
+#[test]
 fn a_right_that_is_missing_is_an_error_that_says_which() {
     let Some(bucket) = Bucket::find("doctor-rights") else { return };
     let reading = ["s3:ListBucket", "s3:GetObject"];

@@ -291,6 +291,18 @@ fn a_commit_that_is_damaged_is_named_and_can_be_deleted() {
 }
 
 #[test]
+fn a_file_where_a_folder_should_be_is_told() {
+    let project = project();
+    let _ = std::fs::remove_dir_all(project.path().join("data/lake"));
+    project.write("data/lake", "no folder");
+    for args in [["load"].as_slice(), &["run", "-p", "energy", "--period", "2025-03-02"]] {
+        let ran = project.dualrun(args).exits(3);
+        ran.says("a file stands where a folder should be").says("a retry does not help");
+    }
+    project.dualrun(&["doctor"]).exits(3).says("a file stands there");
+}
+
+#[test]
 fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     let project = project();
     load(&project, &[], 0);

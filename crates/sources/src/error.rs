@@ -179,7 +179,10 @@ impl SourceError {
                 object_store::Error::Unauthenticated { .. } => {
                     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
                 }
-                _ => "the store may be down or out of reach; a retry may help".to_owned(),
+                _ => match standing(source) {
+                    Some(fault) => fault.to_owned(),
+                    None => "the store may be down or out of reach; a retry may help".to_owned(),
+                },
             },
             Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
             Self::Changed { .. } => "run it again when nobody writes there".to_owned(),
@@ -225,7 +228,7 @@ impl SourceError {
                 matches!(
                     **source,
                     object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-                )
+                ) && standing(source).is_none()
             }
             Self::Changed { .. } => true,
             Self::Postgres(error) => error.retryable(),
@@ -273,6 +276,20 @@ impl SourceError {
 
     pub(crate) fn line(file: &str, line: u64, what: impl Into<String>) -> Self {
         Self::BadLine { file: file.to_owned(), line, what: what.into() }
+    }
+}
+
+/// What is to be mended before a store can answer, where a retry does not help.
+pub fn standing(error: &object_store::Error) -> Option<&'static str> {
+    let said = dualrun_core::chain(error);
+    if said.contains("NoSuchBucket") {
+        Some("there is no such bucket: make it, or correct its name; until then a retry does not help")
+    } else if said.contains("Not a directory") {
+        Some(
+            "a file stands where a folder should be: move it, or correct the path; until then a retry does not help",
+        )
+    } else {
+        None
     }
 }
 

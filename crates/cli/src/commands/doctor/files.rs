@@ -72,7 +72,11 @@ fn folder(folder: &Path, days: bool, filled: bool, reads: &[Read]) -> Vec<Check>
         }
         Err(error) => {
             let found = format!("cannot be listed: {}", error.kind());
-            let advice = Some("this process needs the right to read it".to_owned());
+            let advice = match error.kind() {
+                std::io::ErrorKind::NotADirectory => "a file stands there: move it, or correct `url`",
+                _ => "this process needs the right to read it",
+            };
+            let advice = Some(advice.to_owned());
             return vec![Check::error("reachable", found, advice, ExitCode::Infrastructure)];
         }
     };

@@ -13,7 +13,7 @@ use dualrun_core::{
     load::Layout,
 };
 use dualrun_mapping::plan::Project;
-use dualrun_sources::{Location, open_location};
+use dualrun_sources::{Location, open_location, standing};
 use object_store::{
     Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path as Key,
 };
@@ -88,10 +88,12 @@ fn grant(action: &str, right: &str, table: &Location) -> String {
 
 fn failed(name: &str, table: &Location, error: Error, advice: String) -> Check {
     let found = dualrun_core::chain(&error);
+    let fault = standing(&error);
     // Listing and deleting hand on what the server said, and make no kind of it.
     let denied = ["403 Forbidden", "AccessDenied"].iter().any(|word| found.contains(word));
     let refused = denied || matches!(error, Error::PermissionDenied { .. });
     let advice = match error {
+        _ if fault.is_some() => fault.unwrap_or_default().to_owned(),
         Error::Unauthenticated { .. } => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
         }
