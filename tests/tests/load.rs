@@ -303,6 +303,17 @@ fn a_file_where_a_folder_should_be_is_told() {
 }
 
 #[test]
+fn files_of_others_are_counted() {
+    for (count, said) in
+        [(1, "1 file that stood there before is"), (2, "2 files that stood there before are")]
+    {
+        let project = project();
+        (0..count).for_each(|n| project.write(&format!("data/lake/bronze/meters/{n}.parquet"), "old"));
+        project.dualrun(&["load"]).exits(0).says(&format!("{said} no longer read as part of the table"));
+    }
+}
+
+#[test]
 fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     let project = project();
     load(&project, &[], 0);

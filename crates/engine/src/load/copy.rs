@@ -141,10 +141,15 @@ async fn attempt(
     let (commit, left) = writer.commit(Some(load)).await.map_err(failed)?;
     report.commit = Some(commit.number);
     *visible = report.commit;
-    if left > 0 {
-        report.notes.push(format!(
+    match left {
+        0 => {}
+        1 => report.notes.push(
+            "1 file that is no longer part of the table could not be deleted; other readers may still see it"
+                .to_owned(),
+        ),
+        _ => report.notes.push(format!(
             "{left} files that are no longer part of the table could not be deleted; other readers may still see them"
-        ));
+        )),
     }
     Ok(LoadOutcome::Loaded)
 }
@@ -456,10 +461,12 @@ impl Copy<'_, '_> {
         let names = objects.iter().map(|object| table.relative(&object.location));
         let others: Vec<String> = names.filter(|n| n.ends_with(".parquet") && !n.contains(batch)).collect();
         if let Some(first) = others.first() {
-            report.notes.push(format!(
-                "{} files that stood there before are no longer read as part of the table, for example {first}",
-                others.len()
-            ));
+            report.notes.push(match others.len() {
+                1 => format!("1 file that stood there before is no longer read as part of the table: {first}"),
+                n => format!(
+                    "{n} files that stood there before are no longer read as part of the table, for example {first}"
+                ),
+            });
         }
         Ok(())
     }
