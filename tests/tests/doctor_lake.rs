@@ -65,6 +65,39 @@ fn what_a_load_needs_in_a_bucket_is_tried_and_nothing_is_left() {
 }
 
 #[test]
+fn a_folder_that_the_first_load_makes_is_not_missed() {
+    let project = project(lake::LOCAL);
+    let _ = std::fs::remove_dir_all(project.path().join("data/lake"));
+    let (_, report) = doctor(&project, 0);
+    let [health, found, advice] = check(&report, "source lake", "reachable");
+    assert_eq!([health, found], ["warning", "there is no such folder yet"]);
+    assert!(advice.contains("the first `dualrun load`"), "{advice}");
+    assert!(!project.path().join("data/lake").exists());
+    project.dualrun(&["load"]).exits(0);
+    let (_, report) = doctor(&project, 0);
+    assert_eq!(check(&report, "source lake", "reachable")[0], "ok");
+    // What no load writes is missed.
+    project.write("energy/mapping.toml", project.read("energy/mapping.toml").replace(lake::LOAD, ""));
+    std::fs::remove_dir_all(project.path().join("data/lake")).unwrap();
+    let (_, report) = doctor(&project, 3);
+    assert_eq!(check(&report, "source lake", "reachable")[0], "error");
+}
+
+#[test]
+fn a_bucket_that_does_not_exist_is_told() {
+    let Some(bucket) = Bucket::find("doctor-none") else { return };
+    let options = bucket.options(&bucket.host);
+    let url = "s3://dualrun-there-is-none/lake";
+    let project = project(&format!("[source.lake]\nkind = \"parquet\"\nurl = \"{url}\"\n{options}\n"));
+    let (_, report) = doctor(&project, 3);
+    for (place, name) in [("source lake", "reachable"), (TABLES[0], "list"), (TABLES[0], "create")] {
+        let [health, _, advice] = check(&report, place, name);
+        assert!(health == "error" && advice.starts_with("there is no such bucket"), "{name}: {advice}");
+    }
+    project.dualrun(&["load"]).exits(3).says("there is no such bucket");
+}
+
+#[test]
 fn a_right_that_is_missing_is_an_error_that_says_which() {
     let Some(bucket) = Bucket::find("doctor-rights") else { return };
     let reading = ["s3:ListBucket", "s3:GetObject"];

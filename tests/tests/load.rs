@@ -232,6 +232,87 @@ fn what_no_commit_names_is_not_read() {
     assert!(!day.join(name).exists());
 }
 
+/// Takes away the files of a day of the copy.
+fn lose(project: &Project, table: &str, day: u32) {
+    let folder = project.path().join(format!("data/lake/{table}/day=2025-03-{day:02}"));
+    for file in std::fs::read_dir(folder).unwrap().flatten() {
+        std::fs::remove_file(file.path()).unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_gone_is_told_and_a_load_of_all_or_of_its_day_repairs_the_copy() {
+    let project = project();
+    load(&project, &[], 0);
+    lose(&project, "bronze/meters", 2);
+    let ran = run(&project, 2, 3);
+    ran.says("bronze/meters/day=2025-03-02/").says(".parquet: is gone").says("dualrun load --full");
+    let report = load(&project, &["--full"], 0);
+    let meters = &report["inputs"][0];
+    assert_eq!(meters["partitions"], json!(["day=2025-03-02"]));
+    assert_eq!([&meters["rows"]["added"], &meters["rows"]["total"]], [1, 4]);
+    assert_eq!(meters["notes"], json!(["1 file of the table was lost: its partition is written anew"]));
+    run(&project, 2, 0);
+
+    lose(&project, "bronze/meters", 1);
+    run(&project, 1, 3);
+    // What changed says nothing of the rows that are lost.
+    let mut changed = first();
+    changed[0] = meter("a1", 1, 1.0, "2025-03-06T01:00:00Z");
+    put(&project, &changed);
+    let ran = project.dualrun(&["load"]).exits(3);
+    ran.says(".parquet: is gone").says("dualrun load --full").says("bronze/meters");
+    let report = load(&project, &["--period", "2025-03-01"], 0);
+    assert_eq!(report["inputs"][0]["rows"]["added"], 2);
+    run(&project, 1, 0);
+
+    // What was calculated is calculated again.
+    lose(&project, "gold/energy", 3);
+    assert_eq!(load(&project, &[], 0)["models"][1]["periods"], json!(["2025-03-03"]));
+}
+
+#[test]
+fn a_commit_that_is_damaged_is_named_and_can_be_deleted() {
+    let project = project();
+    load(&project, &[], 0);
+    let mut changed = first();
+    changed[0] = meter("a1", 1, 1.0, "2025-03-06T01:00:00Z");
+    put(&project, &changed);
+    load(&project, &[], 0);
+    let commit = "data/lake/bronze/meters/_dualrun/commits/00000002.json";
+    project.write(commit, "{\"schema\": ");
+    for ran in [run(&project, 1, 2), project.dualrun(&["load"]).exits(2)] {
+        ran.says(&format!("{}: is no commit", project.at(commit)))
+            .says("delete it, then `dualrun load --full`");
+    }
+    project.remove(commit);
+    assert_eq!(load(&project, &["--full"], 0)["inputs"][0]["rows"]["total"], 4);
+    run(&project, 1, 0);
+}
+
+#[test]
+fn a_file_where_a_folder_should_be_is_told() {
+    let project = project();
+    let _ = std::fs::remove_dir_all(project.path().join("data/lake"));
+    project.write("data/lake", "no folder");
+    for args in [["load"].as_slice(), &["run", "-p", "energy", "--period", "2025-03-02"]] {
+        let ran = project.dualrun(args).exits(3);
+        ran.says("a file stands where a folder should be").says("a retry does not help");
+    }
+    project.dualrun(&["doctor"]).exits(3).says("a file stands there");
+}
+
+#[test]
+fn files_of_others_are_counted() {
+    for (count, said) in
+        [(1, "1 file that stood there before is"), (2, "2 files that stood there before are")]
+    {
+        let project = project();
+        (0..count).for_each(|n| project.write(&format!("data/lake/bronze/meters/{n}.parquet"), "old"));
+        project.dualrun(&["load"]).exits(0).says(&format!("{said} no longer read as part of the table"));
+    }
+}
+
 #[test]
 fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     let project = project();

@@ -277,6 +277,9 @@ fn who_finds_another_process_loading_waits_and_compares_nothing_of_another_state
     ran.complains("another process loads lake:bronze/meters: the run begins anew in 8 s")
         .complains("in another state than this run reads: nothing was compared");
     assert!(state::runs(live.path()).is_empty(), "nothing is recorded");
+    live.dualrun(&["load"])
+        .exits(99)
+        .says("exit code 99: another process holds a table, and nothing was loaded");
     let night = ["nightly", "--period", "2025-03-01", "--as-of", "2025-03-02", "--load", "--format", "json"];
     let waiting = command(night.iter().copied().chain(["--project", &live.at("")])).spawn().unwrap();
     std::thread::sleep(std::time::Duration::from_secs(2));

@@ -109,6 +109,17 @@ fn status_tells_phases_streaks_and_findings() {
 }
 
 #[test]
+fn a_run_that_failed_blocks_once() {
+    let project = Project::template();
+    project.remove("factors/grid.csv");
+    project.dualrun(&["run", "-p", "energy", "--period", "2025-03-07", "--as-of", "2025-03-08"]).exits(3);
+    let status = project.dualrun(&["status", "--as-of", "2025-03-08", "--format", "json"]).exits(0).json();
+    let blockers = status["blockers"].as_array().unwrap();
+    let failed = blockers.iter().filter(|b| b.as_str().unwrap().contains("the run of 2025-03-07 failed"));
+    assert_eq!(failed.count(), 1, "{blockers:#?}");
+}
+
+#[test]
 fn status_is_one_self_contained_page() {
     let project = lived_in();
     let html = project.dualrun(&["status", "--format", "html"]).exits(0).stdout;

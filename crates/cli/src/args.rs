@@ -26,6 +26,7 @@ Exit codes:
   4   inputs not comparable
   5   a methodology change waits for review
   99  nothing to do, or another process holds the run
+  130 and 143  ended by SIGINT or SIGTERM
 
 Try `dualrun demo` first: it needs no server.";
 
@@ -133,7 +134,7 @@ pub(crate) struct LoadArgs {
     /// Read everything, whatever the watermark; rows that are gone at the source go from the copy
     #[arg(long)]
     pub(crate) full: bool,
-    /// Also write the result as JSON to this file, whatever happens
+    /// Also write the result as JSON to this file, of a failure too; not after SIGINT or SIGTERM
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
 }
@@ -158,7 +159,7 @@ pub(crate) struct RunArgs {
     /// First load what changed, as `dualrun load` does, in the very state of the servers that the run then reads
     #[arg(long)]
     pub(crate) load: bool,
-    /// Also write the report as JSON to this file, whatever happens
+    /// Also write the report as JSON to this file, of a failure too; not after SIGINT or SIGTERM
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
 }
@@ -188,7 +189,7 @@ pub(crate) struct NightlyArgs {
     /// Every run first loads what changed, as `dualrun load` does, in the very state of the servers that it then reads
     #[arg(long)]
     pub(crate) load: bool,
-    /// Also write the result as JSON to this file, whatever happens
+    /// Also write the result as JSON to this file, of a failure too; not after SIGINT or SIGTERM
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
 }
@@ -235,7 +236,7 @@ pub(crate) struct DiffArgs {
     /// Threads that read and compare [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) threads: Option<u16>,
-    /// Also write the report as JSON to this file, whatever happens
+    /// Also write the report as JSON to this file, of a failure too; not after SIGINT or SIGTERM
     #[arg(long, value_name = "FILE")]
     pub(crate) result_file: Option<PathBuf>,
 }

@@ -1,7 +1,7 @@
 //! Why a table could not be written.
 
 use dualrun_core::ExitCode;
-use dualrun_sources::SourceError;
+use dualrun_sources::{SourceError, standing};
 
 /// Why a table could not be written. Nothing of it is visible then.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +69,7 @@ impl LakeError {
     /// Whether the same command may succeed later without any change.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Write { source, .. } => !is_refused(source),
+            Self::Write { source, .. } => !is_refused(source) && standing(source).is_none(),
             Self::Read(source) => source.retryable(),
             Self::Spool { .. } | Self::Lost { .. } => true,
             Self::Encode(_) | Self::KeyTwice { .. } | Self::NoColumn { .. } => false,
@@ -81,6 +81,9 @@ impl LakeError {
         Some(match self {
             Self::Write { source, .. } if is_refused(source) => {
                 "the credentials need the rights to list, read, write and delete there; the table is as it was".to_owned()
+            }
+            Self::Write { source, .. } if standing(source).is_some() => {
+                standing(source).unwrap_or_default().to_owned()
             }
             Self::Write { .. } => {
                 "is the store up, and is there room? the table is as it was; the same command begins anew".to_owned()

@@ -99,7 +99,12 @@ impl FileReader {
         let name = table.name(&path);
         let mut object = Object { store: Arc::clone(&table.store), path, size: file.bytes };
         let metadata = ArrowReaderMetadata::load_async(&mut object, ArrowReaderOptions::default()).await;
-        let metadata = metadata.map_err(|error| failed(&name, error))?;
+        let metadata = metadata.map_err(|error| match failed(&name, error) {
+            SourceError::NotFound { path } => {
+                SourceError::FileGone { table: table.display.clone(), file: path, copy: true }
+            }
+            error => error,
+        })?;
         Ok(Self { object, metadata, name })
     }
 

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dualrun_sources::{
     Location,
-    commits::{COMMIT_SCHEMA, COMMITS, Commit, LoadState, Partition, commit, commit_name, newest_commit},
+    commits::{
+        COMMIT_SCHEMA, COMMITS, Commit, DataFile, LoadState, Partition, commit, commit_name, newest_commit,
+    },
 };
 use futures::{StreamExt, stream};
 use object_store::{PutMode, PutOptions, PutPayload, path::Path};
@@ -73,6 +75,23 @@ impl Writer {
             Some(partition) => self.partitions.insert(folder, partition),
             None => self.partitions.remove(&folder),
         };
+    }
+
+    /// The files that the store has no more, or not as long as they were written, of the partitions that are `wanted`.
+    ///
+    /// # Errors
+    /// The store refuses or is away.
+    pub async fn lost(&self, wanted: impl Fn(&Partition) -> bool) -> Result<BTreeSet<String>, LakeError> {
+        let mut files = self.partitions.values().filter(|p| wanted(p)).flat_map(|p| &p.files).peekable();
+        if files.peek().is_none() {
+            return Ok(BTreeSet::new());
+        }
+        let objects = self.table.list(&self.table.prefix).await?;
+        let there: BTreeMap<&str, u64> =
+            objects.iter().map(|object| (object.location.as_ref(), object.size)).collect();
+        let is_lost =
+            |file: &&DataFile| there.get(self.table.object(&file.path).as_ref()) != Some(&file.bytes);
+        Ok(files.filter(is_lost).map(|file| file.path.clone()).collect())
     }
 
     /// Makes all changes visible at once. Says besides how many files that are no longer part of the table could not be

@@ -47,6 +47,17 @@ mistakes! {
         "legacy = { source = \"dump\", collection = \"grid\" }\nnew = { source = \"lake\", path = \"grid/\" }\nload = { \
          watermark = \"at\" }",
         ["unused-input", "load-without-key"];
+    watermark_that_does_not_grow: USAGE =>
+        "new = { source = \"lake\", path = \"usage/\" }\nload = { watermark = \"at\" }\nshape = { at = \"float\" }",
+        ["unfit-watermark"];
+    number_below_a_timestamp: USAGE =>
+        "new = { source = \"lake\", path = \"usage/\" }\nload = { watermark = \"at\", overlap = \"1000\" }\nshape = { at = \
+         \"timestamp\" }",
+        ["unfit-overlap"];
+    time_below_a_number: USAGE =>
+        "new = { source = \"lake\", path = \"usage/\" }\nload = { watermark = \"at\", overlap = \"1h\" }\nshape = { at = \
+         \"integer\" }",
+        ["unfit-overlap"];
     load_without_a_legacy_place: "path = \"grid.parquet\" }" => "path = \"grid/\" }\nload = {}", ["load-without-side"];
     store_of_the_legacy_side: "models = [\"legacy.sql\"]" =>
         "models = [\"legacy.sql\"]\nstore = { source = \"lake\", path = \"gold/day={day}/\" }", ["unfit-store"];

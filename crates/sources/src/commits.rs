@@ -4,7 +4,10 @@
 //! Commits are numbered objects that are only ever created, `_dualrun/commits/00000001.json`. Of two writers one
 //! creates the next number; that works on every store, also on a file system, which cannot compare and swap.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use dualrun_core::{
     Period,
@@ -14,7 +17,7 @@ use jiff::Timestamp;
 use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, SourceError};
+use crate::{Location, SourceError, select::is_aside};
 
 /// The folder of the commits below a table.
 pub const COMMITS: &str = "_dualrun/commits";
@@ -134,10 +137,12 @@ pub async fn commit(table: &Location, number: u64) -> Result<Option<Commit>, Sou
 
 async fn read_commit(table: &Location, path: &Path) -> Result<Commit, SourceError> {
     let bytes = table.fetch(path).await?;
-    let damaged = |what: String| SourceError::Corrupt { file: table.name(path), offset: None, what };
-    let commit: Commit = serde_json::from_slice(&bytes).map_err(|e| damaged(format!("is no commit: {e}")))?;
+    let damaged = |what: String, known: bool| SourceError::BadCommit { file: table.name(path), what, known };
+    let commit: Commit =
+        serde_json::from_slice(&bytes).map_err(|e| damaged(format!("is no commit: {e}"), true))?;
     if commit.schema != COMMIT_SCHEMA {
-        return Err(damaged(format!("is a commit of {:?}, which this dualrun does not know", commit.schema)));
+        let what = format!("is a commit of {:?}, which this dualrun does not know", commit.schema);
+        return Err(damaged(what, false));
     }
     Ok(commit)
 }
@@ -146,23 +151,30 @@ fn number(path: &Path) -> Option<u64> {
     path.filename()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Leaves out the files of dualrun's own tables that their newest commit does not name.
+/// Leaves out the files of dualrun's own tables that their newest commit does not name. `listed` are the folders whose
+/// files these are.
 ///
 /// # Errors
-/// As [`newest_commit`].
+/// As [`newest_commit`]; a file in one of these folders that a commit names and that is gone.
 pub(crate) async fn only_committed(
     location: &Location,
+    listed: &[Path],
     files: &mut Vec<ObjectMeta>,
 ) -> Result<(), SourceError> {
     let mut looked_at: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for file in files.iter() {
-        for folder in folders(file.location.as_ref()) {
+    let mut named: Vec<(Location, Commit)> = Vec::new();
+    // Of a folder without a file, a commit may tell that there was one.
+    let within =
+        listed.iter().filter(|folder| !folder.as_ref().is_empty()).map(|folder| format!("{folder}/"));
+    let paths: Vec<String> = files.iter().map(|file| file.location.to_string()).chain(within).collect();
+    for path in &paths {
+        for folder in folders(path) {
             if !looked_at.insert(folder.to_owned()) {
                 // And all above it.
                 break;
             }
-            let table = Location { prefix: Path::from(folder), ..location.clone() };
+            let table = at(location, folder);
             let above = !folder.starts_with(location.prefix.as_ref());
             let newest = match newest_commit(&table).await {
                 // Who may read one folder only need not be allowed to look above it.
@@ -176,6 +188,7 @@ pub(crate) async fn only_committed(
             if let Some(commit) = newest {
                 let paths = commit.files().map(|file| table.object(&file.path).to_string());
                 tables.insert(folder.to_owned(), paths.collect());
+                named.push((table, commit));
             }
         }
     }
@@ -185,7 +198,56 @@ pub(crate) async fn only_committed(
             folders(path).all(|folder| tables.get(folder).is_none_or(|paths| paths.contains(path)))
         });
     }
+    for (table, commit) in &named {
+        all_there(table, commit, listed, files).await?;
+    }
     Ok(())
+}
+
+/// Looks for the files that a commit names in these folders and that were not listed there.
+async fn all_there(
+    table: &Location,
+    commit: &Commit,
+    listed: &[Path],
+    files: &[ObjectMeta],
+) -> Result<(), SourceError> {
+    let found: BTreeSet<String> = files.iter().map(|file| file.location.to_string()).collect();
+    for file in commit.files() {
+        let path = table.object(&file.path);
+        let is_wanted = |folder: &Path| {
+            path.prefix_match(folder).is_some_and(|parts| {
+                let relative: Vec<_> = parts.map(|part| part.as_ref().to_owned()).collect();
+                !is_aside(&relative.join("/"))
+            })
+        };
+        if found.contains(path.as_ref()) || !listed.iter().any(is_wanted) {
+            continue;
+        }
+        // The commit may have been made after the listing, and another one may have come since.
+        let there = table.head(&path).await?.is_some();
+        let newest = newest_commit(table).await?.map(|newest| newest.number);
+        let file = table.name(&path);
+        return Err(match !there && newest == Some(commit.number) {
+            true => SourceError::gone(table, commit, file),
+            false => SourceError::Changed { file },
+        });
+    }
+    Ok(())
+}
+
+/// The location of a folder of the same store, below this one or above it.
+fn at(location: &Location, folder: &str) -> Location {
+    let prefix = Path::from(folder);
+    let display = location.display.trim_end_matches('/');
+    let display = match prefix.prefix_match(&location.prefix) {
+        Some(_) => location.name(&prefix),
+        None => {
+            let above = location.prefix.parts_count().saturating_sub(prefix.parts_count());
+            let shorter = std::iter::successors(Some(display), |text| text.rsplit_once('/').map(|(a, _)| a));
+            shorter.take(above + 1).last().unwrap_or(display).to_owned()
+        }
+    };
+    Location { store: Arc::clone(&location.store), prefix, display }
 }
 
 /// The folders that may be the table of a file, from its own on up; those that are partitions by their names are not.
@@ -199,8 +261,6 @@ fn folders(path: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use object_store::{ObjectStoreExt, PutPayload, memory::InMemory};
 
     use super::*;
@@ -234,7 +294,7 @@ mod tests {
     async fn visible(table: &Location, below: &str) -> Vec<String> {
         let mut files = table.list(&table.object(below)).await.unwrap();
         files.retain(|file| file.location.as_ref().ends_with(".parquet"));
-        only_committed(table, &mut files).await.unwrap();
+        only_committed(table, &[table.object(below)], &mut files).await.unwrap();
         files.iter().map(|file| table.relative(&file.location)).collect()
     }
 
@@ -256,6 +316,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_file_that_a_commit_names_and_that_is_gone_is_told() {
+        let table = table();
+        put(&table, "day=1/a.parquet", vec![0]).await;
+        commit_of(&table, 1, &["day=1/a.parquet", "day=2/b.parquet"]).await;
+        for below in ["", "day=2"] {
+            let error = only_committed(&table, &[table.object(below)], &mut Vec::new()).await.unwrap_err();
+            assert!(matches!(error, SourceError::FileGone { .. }), "{error}");
+        }
+        // A listing that is older than the commit does not show it yet.
+        let error = only_committed(&table, &[table.object("day=1")], &mut Vec::new()).await.unwrap_err();
+        assert!(matches!(error, SourceError::Changed { .. }), "{error}");
+        only_committed(&table, &[table.object("day=3")], &mut Vec::new()).await.unwrap();
+    }
+
+    #[tokio::test]
     async fn a_commit_of_another_version_is_refused_by_name() {
         let table = table();
         put(&table, &commit_name(1), b"{}".to_vec()).await;
@@ -263,6 +338,16 @@ mod tests {
         assert!(
             error.starts_with("s3://lake/bronze/usage/_dualrun/commits/00000001.json: is no commit"),
             "{error}"
+        );
+    }
+
+    #[test]
+    fn a_folder_has_its_own_name_for_people() {
+        let table = table();
+        let names = ["lake/bronze/usage/x", "lake/bronze/usage", "lake/bronze", "lake"];
+        assert_eq!(
+            names.map(|folder| at(&table, folder).display),
+            ["s3://lake/bronze/usage/x", "s3://lake/bronze/usage", "s3://lake/bronze", "s3://lake"]
         );
     }
 

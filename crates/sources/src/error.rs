@@ -2,7 +2,7 @@
 
 use dualrun_core::ExitCode;
 
-use crate::{command::CommandError, mongo::MongoFault, postgres::PostgresError};
+use crate::{Location, command::CommandError, commits::Commit, mongo::MongoFault, postgres::PostgresError};
 
 /// An open table format that must not be read as plain files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,6 +68,26 @@ pub enum SourceError {
     Changed {
         /// The file.
         file: String,
+    },
+    /// A file that a commit of a table names and that is gone.
+    #[error("{file}: is gone, and the table {table} has it among its files")]
+    FileGone {
+        /// The table.
+        table: String,
+        /// The file.
+        file: String,
+        /// Whether the table is a copy of an input; else it holds the results of a model.
+        copy: bool,
+    },
+    /// A commit of a table that cannot be read.
+    #[error("{file}: {what}")]
+    BadCommit {
+        /// The file.
+        file: String,
+        /// What is wrong with it.
+        what: String,
+        /// Whether it is damaged; else another version of dualrun wrote it.
+        known: bool,
     },
     /// A line of text that is not what the format asks for.
     #[error("{file}: line {line}: {what}")]
@@ -159,10 +179,23 @@ impl SourceError {
                 object_store::Error::Unauthenticated { .. } => {
                     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
                 }
-                _ => "the store may be down or out of reach; a retry may help".to_owned(),
+                _ => match standing(source) {
+                    Some(fault) => fault.to_owned(),
+                    None => "the store may be down or out of reach; a retry may help".to_owned(),
+                },
             },
             Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
             Self::Changed { .. } => "run it again when nobody writes there".to_owned(),
+            Self::FileGone { copy: true, .. } => {
+                "`dualrun load --full` reads everything again and repairs the table; `dualrun load --period <day>`, \
+                 where it lies by day, repairs the partition of that day"
+                    .to_owned()
+            }
+            Self::FileGone { copy: false, .. } => "`dualrun load` calculates its periods again".to_owned(),
+            Self::BadCommit { known: true, .. } => {
+                "the file is damaged: delete it, then `dualrun load --full` writes what is missing".to_owned()
+            }
+            Self::BadCommit { known: false, .. } => "use the version of dualrun that wrote it".to_owned(),
             Self::BadLine { .. } => return None,
             Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
             Self::UnknownFormat { .. } => {
@@ -195,7 +228,7 @@ impl SourceError {
                 matches!(
                     **source,
                     object_store::Error::Generic { .. } | object_store::Error::JoinError { .. }
-                )
+                ) && standing(source).is_none()
             }
             Self::Changed { .. } => true,
             Self::Postgres(error) => error.retryable(),
@@ -212,6 +245,7 @@ impl SourceError {
             | Self::EmptyFolder { .. }
             | Self::Access { .. }
             | Self::Changed { .. }
+            | Self::FileGone { .. }
             | Self::Disk { .. } => ExitCode::Infrastructure,
             Self::Postgres(error) => error.exit_code(),
             Self::Command(error) => error.exit_code(),
@@ -227,6 +261,11 @@ impl SourceError {
         }
     }
 
+    /// A file of a table that is gone.
+    pub(crate) fn gone(table: &Location, commit: &Commit, file: String) -> Self {
+        Self::FileGone { table: table.display.clone(), file, copy: commit.load.is_some() }
+    }
+
     pub(crate) fn mongo(place: &str, fault: MongoFault) -> Self {
         Self::Mongo { place: place.to_owned(), fault }
     }
@@ -237,6 +276,20 @@ impl SourceError {
 
     pub(crate) fn line(file: &str, line: u64, what: impl Into<String>) -> Self {
         Self::BadLine { file: file.to_owned(), line, what: what.into() }
+    }
+}
+
+/// What is to be mended before a store can answer, where a retry does not help.
+pub fn standing(error: &object_store::Error) -> Option<&'static str> {
+    let said = dualrun_core::chain(error);
+    if said.contains("NoSuchBucket") {
+        Some("there is no such bucket: make it, or correct its name; until then a retry does not help")
+    } else if said.contains("Not a directory") {
+        Some(
+            "a file stands where a folder should be: move it, or correct the path; until then a retry does not help",
+        )
+    } else {
+        None
     }
 }
 

@@ -54,7 +54,7 @@ mod unify;
 mod value;
 
 pub use beside::exact_beside;
-pub use error::{SourceError, TableKind};
+pub use error::{SourceError, TableKind, standing};
 pub use format::{Format, detect};
 pub use gentle::{Gentle, Pace, PaceOptions, Say};
 pub use identity::identity;

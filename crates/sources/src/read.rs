@@ -55,7 +55,13 @@ pub async fn read(request: &Request<'_>) -> Result<InputTable, SourceError> {
     let declared = Declared::of(request.shape)?;
     let mut attempts = 1;
     let (loaded, missing) = loop {
-        let selected = select::select(request.location, request.format, &request.files).await?;
+        let selected = match select::select(request.location, request.format, &request.files).await {
+            Err(SourceError::Changed { .. }) if attempts < ATTEMPTS => {
+                attempts += 1;
+                continue;
+            }
+            selected => selected?,
+        };
         if request.required
             && let Some(name) = selected.missing.first()
         {

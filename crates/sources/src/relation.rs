@@ -76,7 +76,7 @@ pub(crate) async fn locate(
     let mut files = location.list(&location.prefix).await?;
     select::refuse_tables(&location, &files)?;
     files.retain(|file| !select::is_aside(&location.relative(&file.location)));
-    only_committed(&location, &mut files).await?;
+    only_committed(&location, std::slice::from_ref(&location.prefix), &mut files).await?;
     if files.is_empty() {
         let path = location.display;
         let folder = !path.contains("://") && Path::new(&path).is_dir();

@@ -1,6 +1,6 @@
 //! Which files of a location belong to an input.
 
-use object_store::ObjectMeta;
+use object_store::{ObjectMeta, path::Path};
 
 use crate::{Format, Location, SourceError, TableKind, commits::only_committed, format::is_beside};
 
@@ -51,9 +51,21 @@ pub(crate) async fn select(
         }
     }
     if format == Format::Parquet {
-        only_committed(location, &mut selected.files).await?;
+        let listed = listed(location, format, selection);
+        only_committed(location, &listed, &mut selected.files).await?;
     }
     Ok(selected)
+}
+
+/// The folders that are read with everything below them.
+fn listed(location: &Location, format: Format, selection: &FileSelection) -> Vec<Path> {
+    match selection {
+        FileSelection::All => vec![location.prefix.clone()],
+        FileSelection::Exact(names) => {
+            let folders = names.iter().filter(|name| name.ends_with('/') || !format.matches(name));
+            folders.map(|name| location.below(name).prefix).collect()
+        }
+    }
 }
 
 /// Refuses the folder of a Delta or Iceberg table.

@@ -41,7 +41,10 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, Cl
         let server = adapters::server(source, root);
         let limits = server.as_ref().ok().and_then(Option::as_ref).map(|server| limits(source, server));
         let (place, mut checks) = match server {
-            Ok(None) => files::source(source, &reads, root).await,
+            Ok(None) => {
+                let filled = asked.is_empty() && lake::fills(&project, name);
+                files::source(source, &reads, filled, root).await
+            }
             Ok(Some(Server::Postgres(options))) => postgres::examine(options, &reads, &asked).await,
             Ok(Some(Server::Mongo(options))) => {
                 let max_lag = ReadOptions::gentle(&adapters::gentle(source)).max_lag;

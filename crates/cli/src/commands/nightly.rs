@@ -27,7 +27,7 @@ pub(crate) async fn run(global: &Global, args: &NightlyArgs, output: &Output) ->
             Ok(report.exit_code)
         }
         Err(error) => {
-            // The result file is written whatever happens: the scheduler reads it.
+            // The result file is written where it fails too: the scheduler reads it.
             let mut report = NightReport::empty(request.day, request.as_of, &global.env, error.exit_code());
             report.failure = Some(error.failure());
             result_file(args.result_file.as_ref(), &report)?;

@@ -17,7 +17,7 @@ pub(crate) async fn run(global: &Global, args: &RunArgs, output: &Output) -> Res
     let mut loaded = None;
     let answer = attempt(global, args, output, &mut loaded).await;
     if let Err(error) = &answer {
-        // The result file is written whatever happens: the scheduler reads it.
+        // The result file is written where it fails too: the scheduler reads it.
         let mut report = dualrun_engine::assess::blank_report(Outcome::Failed);
         report.pipeline = Some(args.pipeline.to_string());
         report.period = Some(args.period.to_string());

@@ -141,10 +141,15 @@ async fn attempt(
     let (commit, left) = writer.commit(Some(load)).await.map_err(failed)?;
     report.commit = Some(commit.number);
     *visible = report.commit;
-    if left > 0 {
-        report.notes.push(format!(
+    match left {
+        0 => {}
+        1 => report.notes.push(
+            "1 file that is no longer part of the table could not be deleted; other readers may still see it"
+                .to_owned(),
+        ),
+        _ => report.notes.push(format!(
             "{left} files that are no longer part of the table could not be deleted; other readers may still see them"
-        ));
+        )),
     }
     Ok(LoadOutcome::Loaded)
 }
@@ -384,7 +389,27 @@ impl Copy<'_, '_> {
     ) -> Result<(), LakeError> {
         let layout = &self.target.layout;
         let key = self.target.load.watermark.is_some().then_some(self.target.input.key.as_slice());
-        let there = writer.partitions().clone();
+        // A day without a file is not a day without a row.
+        let replaced =
+            |period| self.plan.replaces(period) && (all_there || spool.partition(period).is_some());
+        // What is replaced whole does not need the files that are lost.
+        let lost = writer.lost(|partition| replaced(partition.period)).await?;
+        match lost.len() {
+            0 => {}
+            1 => report.notes.push("1 file of the table was lost: its partition is written anew".to_owned()),
+            n => report
+                .notes
+                .push(format!("{n} files of the table were lost: their partitions are written anew")),
+        }
+        let mut there = writer.partitions().clone();
+        let mut damaged: BTreeSet<String> = BTreeSet::new();
+        for (folder, partition) in &mut there {
+            let before = partition.files.len();
+            partition.files.retain(|file| !lost.contains(&file.path));
+            if partition.files.len() < before {
+                damaged.insert(folder.clone());
+            }
+        }
         let evicted = match (self.plan.mode, key) {
             // All partitions of a full load are looked at anyway.
             (LoadMode::Full, _) | (_, None) => BTreeMap::new(),
@@ -392,9 +417,6 @@ impl Copy<'_, '_> {
         };
         let mut folders: BTreeMap<String, Option<Period>> =
             spool.partitions().map(|(period, _)| (layout.folder(period), period)).collect();
-        // A day without a file is not a day without a row.
-        let replaced =
-            |period| self.plan.replaces(period) && (all_there || spool.partition(period).is_some());
         for (folder, partition) in &there {
             if replaced(partition.period) || evicted.contains_key(folder) {
                 folders.insert(folder.clone(), partition.period);
@@ -416,7 +438,7 @@ impl Copy<'_, '_> {
             report.rows.unchanged += rows.unchanged;
             report.rows.moved += rows.moved;
             report.rows.removed += rows.removed;
-            if !touched {
+            if !touched && !damaged.contains(&folder) {
                 continue;
             }
             let partition = Partition { period, files, made_of: None };
@@ -439,10 +461,12 @@ impl Copy<'_, '_> {
         let names = objects.iter().map(|object| table.relative(&object.location));
         let others: Vec<String> = names.filter(|n| n.ends_with(".parquet") && !n.contains(batch)).collect();
         if let Some(first) = others.first() {
-            report.notes.push(format!(
-                "{} files that stood there before are no longer read as part of the table, for example {first}",
-                others.len()
-            ));
+            report.notes.push(match others.len() {
+                1 => format!("1 file that stood there before is no longer read as part of the table: {first}"),
+                n => format!(
+                    "{n} files that stood there before are no longer read as part of the table, for example {first}"
+                ),
+            });
         }
         Ok(())
     }

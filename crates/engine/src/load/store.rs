@@ -68,6 +68,8 @@ pub(super) async fn store(
 struct Table {
     layout: Layout,
     report: StoredModel,
+    /// Files that are gone or cut off: their periods are calculated again.
+    lost: BTreeSet<String>,
     writer: Option<Writer>,
 }
 
@@ -94,7 +96,7 @@ fn tables(pipeline: &Pipeline, declared: &StoreDecl) -> Vec<Table> {
             commit: None,
             failure: None,
         };
-        Some(Table { layout, report, writer: None })
+        Some(Table { layout, report, lost: BTreeSet::new(), writer: None })
     };
     kept.iter().filter_map(|model| table(&model.name)).collect()
 }
@@ -118,7 +120,9 @@ async fn attempt(
         let failed = |source: LakeError| EngineError::lake(&table.report.table, source);
         let place = context.inputs.location(source).map_err(|source| failed(source.into()))?;
         let place = place.below(&table.layout.root);
-        table.writer = Some(Writer::open(place, stamp.clone()).await.map_err(failed)?);
+        let writer = Writer::open(place, stamp.clone()).await.map_err(failed)?;
+        table.lost = writer.lost(|_| true).await.map_err(failed)?;
+        table.writer = Some(writer);
     }
     let filled = fill(context, pipeline, tables, request, cut, progress).await;
     let mut result = filled;
@@ -159,7 +163,8 @@ async fn fill(
         let made_of = made_of(context, pipeline, &mut inputs, period, &switches).await?;
         let is_made = |table: &Table| {
             let known = table.writer.as_ref()?.partitions().get(&table.layout.folder(Some(period)))?;
-            known.made_of.clone()
+            let whole = known.files.iter().all(|file| !table.lost.contains(&file.path));
+            known.made_of.clone().filter(|_| whole)
         };
         let made = made_of.as_ref();
         if made.is_some() && tables.iter().all(|table| is_made(table).as_ref() == made) {

@@ -2,7 +2,8 @@
 
 use dualrun_core::{
     input::{InputDecl, Side},
-    load::Layout,
+    load::{Layout, LoadDecl, Overlap},
+    shape::FieldType,
 };
 
 use crate::{
@@ -35,6 +36,7 @@ pub(super) fn check(document: &mut Document<'_>, i: usize, input: &InputDecl, se
         let hint = Some("name the `watermark`, or take the overlap out".to_owned());
         document.error("load-without-watermark", &at.join("overlap"), message, "here", hint);
     }
+    check_types(document, &at, input, load);
     let Some(place) = &input.new else { return };
     let at = at!["input", i, "new"];
     if !is_parquet(document, &place.source, &at, settings) {
@@ -63,6 +65,36 @@ pub(super) fn check(document: &mut Document<'_>, i: usize, input: &InputDecl, se
         let hint = Some("name the column of its time: `time = \"…\"`".to_owned());
         document.error("load-without-time", &at, message, "one folder a day or month", hint);
     }
+}
+
+/// The type that the shape declares for the watermark grows, and the overlap is one of it. An undeclared one is known
+/// when rows come.
+fn check_types(document: &mut Document<'_>, at: &Path, input: &InputDecl, load: &LoadDecl) {
+    let Some(column) = &load.watermark else { return };
+    let Some(declared) = input.shape.0.get(column) else { return };
+    let (is_time, other) = match declared.rules().field {
+        FieldType::Timestamp => (true, "a timestamp"),
+        FieldType::Date => (true, "a date"),
+        FieldType::Integer => (false, "an integer"),
+        other => {
+            let declared = format!("{other:?}").to_lowercase();
+            let message = format!("the watermark `{column}` is declared as {declared}");
+            let hint = "declare it as timestamp, date or integer in the shape, or name another column";
+            document.error("unfit-watermark", &at.join("watermark"), message, "here", Some(hint.to_owned()));
+            return;
+        }
+    };
+    let wrong = match (is_time, load.overlap) {
+        (true, Some(Overlap::Number(_))) => "a number",
+        (false, Some(Overlap::Time(_))) => "a time",
+        _ => return,
+    };
+    let message = format!("the overlap is {wrong}, and the watermark `{column}` is {other}");
+    let hint = match is_time {
+        true => "a timestamp or date has an overlap such as `\"1h\"`",
+        false => "an integer has an overlap such as `\"1000\"`",
+    };
+    document.error("unfit-overlap", &at.join("overlap"), message, "here", Some(hint.to_owned()));
 }
 
 /// Whether rows can be written there; tells it where not. An unknown source is told elsewhere.

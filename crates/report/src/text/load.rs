@@ -31,12 +31,19 @@ pub fn load(report: &LoadReport, style: Style) -> String {
     models(&mut text, &report.models, style);
     let words = match report.exit_code {
         ExitCode::Agree => "loaded",
+        ExitCode::Nothing if held(report) => "another process holds a table, and nothing was loaded",
         ExitCode::Nothing => "nothing to do",
         ExitCode::Usage => "wrong usage or configuration",
         _ => "infrastructure; a retry may help",
     };
     let _ = writeln!(text, "\nexit code {}: {words}", u8::from(report.exit_code));
     text
+}
+
+/// Whether another process kept something from being loaded.
+fn held(report: &LoadReport) -> bool {
+    report.inputs.iter().any(|input| input.outcome == LoadOutcome::Held)
+        || report.models.iter().any(|model| model.outcome == StoreOutcome::Held)
 }
 
 /// The load that a run began with.

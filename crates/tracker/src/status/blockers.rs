@@ -81,5 +81,12 @@ fn shut(pipeline: &PipelineStatus) -> Vec<String> {
         .gates
         .iter()
         .filter(|gate| gate.answer != GateAnswer::Pass && !said(gate.name) && !again(gate));
-    shut.map(|gate| format!("{}: {}", pipeline.id, gate.reason)).collect()
+    // A run that failed shuts several gates for one reason.
+    let mut told: Vec<&str> = Vec::new();
+    for gate in shut {
+        if !told.contains(&gate.reason.as_str()) {
+            told.push(&gate.reason);
+        }
+    }
+    told.into_iter().map(|reason| format!("{}: {reason}", pipeline.id)).collect()
 }

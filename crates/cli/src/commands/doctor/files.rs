@@ -8,8 +8,16 @@ use dualrun_sources::{SourceError, open_location};
 
 use super::Read;
 
-/// The place of a source of files, and its checks.
-pub(super) async fn source(source: &SourceSettings, reads: &[Read], root: &Path) -> (String, Vec<Check>) {
+/// What is said where loads are going to write all that is read.
+const FIRST_LOAD: &str = "the first `dualrun load` writes it";
+
+/// The place of a source of files, and its checks. `filled` says that loads write all that is read there.
+pub(super) async fn source(
+    source: &SourceSettings,
+    reads: &[Read],
+    filled: bool,
+    root: &Path,
+) -> (String, Vec<Check>) {
     let url = before_placeholder(&source.url);
     let location = match open_location(url, root, &source.options) {
         Ok(location) => location,
@@ -17,14 +25,14 @@ pub(super) async fn source(source: &SourceSettings, reads: &[Read], root: &Path)
     };
     let place = location.display.clone();
     if !place.contains("://") {
-        return (place.clone(), folder(Path::new(&place), url.len() < source.url.len(), reads));
+        return (place.clone(), folder(Path::new(&place), url.len() < source.url.len(), filled, reads));
     }
     let listed = location.store.list_with_delimiter(Some(&location.prefix)).await;
     let check = match listed {
         Ok(found) if found.objects.is_empty() && found.common_prefixes.is_empty() => Check::warning(
             "reachable",
             "answers, and there is nothing",
-            "was the export written? check the prefix",
+            if filled { FIRST_LOAD } else { "was the export written? check the prefix" },
         ),
         Ok(found) => {
             let (files, folders) = (found.objects.len(), found.common_prefixes.len());
@@ -47,9 +55,12 @@ fn before_placeholder(url: &str) -> &str {
     }
 }
 
-fn folder(folder: &Path, days: bool, reads: &[Read]) -> Vec<Check> {
+fn folder(folder: &Path, days: bool, filled: bool, reads: &[Read]) -> Vec<Check> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries.flatten().count(),
+        Err(error) if filled && error.kind() == std::io::ErrorKind::NotFound => {
+            return vec![Check::warning("reachable", "there is no such folder yet", FIRST_LOAD)];
+        }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let advice = Some("check `url`; was the dump or export written?".to_owned());
             return vec![Check::error(
@@ -61,12 +72,17 @@ fn folder(folder: &Path, days: bool, reads: &[Read]) -> Vec<Check> {
         }
         Err(error) => {
             let found = format!("cannot be listed: {}", error.kind());
-            let advice = Some("this process needs the right to read it".to_owned());
+            let advice = match error.kind() {
+                std::io::ErrorKind::NotADirectory => "a file stands there: move it, or correct `url`",
+                _ => "this process needs the right to read it",
+            };
+            let advice = Some(advice.to_owned());
             return vec![Check::error("reachable", found, advice, ExitCode::Infrastructure)];
         }
     };
     if entries == 0 {
-        return vec![Check::warning("reachable", "is empty", "was the dump or export written?")];
+        let advice = if filled { FIRST_LOAD } else { "was the dump or export written?" };
+        return vec![Check::warning("reachable", "is empty", advice)];
     }
     let mut checks = vec![Check::ok(
         "reachable",

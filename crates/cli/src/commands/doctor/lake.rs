@@ -9,10 +9,11 @@ use std::{
 use dualrun_core::{
     ExitCode,
     doctor::{Check, Examined},
+    input::Side,
     load::Layout,
 };
 use dualrun_mapping::plan::Project;
-use dualrun_sources::{Location, open_location};
+use dualrun_sources::{Location, open_location, standing};
 use object_store::{
     Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path as Key,
 };
@@ -67,6 +68,16 @@ fn written(project: &Project) -> BTreeSet<(String, String)> {
     tables
 }
 
+/// Whether all that is read of a source is what loads write there, so that nothing is there before the first one.
+pub(super) fn fills(project: &Project, source: &str) -> bool {
+    let inputs = project.pipelines.iter().flat_map(|pipeline| &pipeline.inputs);
+    let mut read = inputs.flat_map(|input| Side::BOTH.map(|side| (input, side))).filter(|(input, side)| {
+        let place = input.on(*side).filter(|place| place.source == source);
+        place.is_some() && !(*side == Side::New && input.load.is_some())
+    });
+    read.next().is_none() && written(project).iter().any(|(written, _)| written == source)
+}
+
 /// What to grant, by what was tried.
 fn grant(action: &str, right: &str, table: &Location) -> String {
     match table.display.contains("://") {
@@ -77,10 +88,12 @@ fn grant(action: &str, right: &str, table: &Location) -> String {
 
 fn failed(name: &str, table: &Location, error: Error, advice: String) -> Check {
     let found = dualrun_core::chain(&error);
+    let fault = standing(&error);
     // Listing and deleting hand on what the server said, and make no kind of it.
     let denied = ["403 Forbidden", "AccessDenied"].iter().any(|word| found.contains(word));
     let refused = denied || matches!(error, Error::PermissionDenied { .. });
     let advice = match error {
+        _ if fault.is_some() => fault.unwrap_or_default().to_owned(),
         Error::Unauthenticated { .. } => {
             "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
         }
