@@ -178,7 +178,7 @@ fn a_folder_is_tried_too_and_left_as_it_was() {
     let (_, report) = doctor(&project, 3);
     let [health, _, advice] = check(&report, TABLES[0], "create");
     assert_eq!(health, "error");
-    assert!(advice.starts_with("let this process write files and folders below "), "{advice}");
+    assert!(advice.starts_with("a file stands where a folder should be"), "{advice}");
     assert_eq!(project.read("data/lake"), "no folder");
 }
 

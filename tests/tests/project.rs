@@ -111,11 +111,11 @@ fn status_tells_phases_streaks_and_findings() {
 #[test]
 fn a_run_that_failed_blocks_once() {
     let project = Project::template();
-    project.remove("factors/grid.csv");
-    project.dualrun(&["run", "-p", "energy", "--period", "2025-03-07", "--as-of", "2025-03-08"]).exits(3);
-    let status = project.dualrun(&["status", "--as-of", "2025-03-08", "--format", "json"]).exits(0).json();
+    project.write("data/dump/meters.jsonl", "{\"id\": ");
+    project.dualrun(&["run", "-p", "energy", "--period", "2025-03-01", "--as-of", "2025-03-02"]).exits(2);
+    let status = project.dualrun(&["status", "--as-of", "2025-03-02", "--format", "json"]).exits(0).json();
     let blockers = status["blockers"].as_array().unwrap();
-    let failed = blockers.iter().filter(|b| b.as_str().unwrap().contains("the run of 2025-03-07 failed"));
+    let failed = blockers.iter().filter(|b| b.as_str().unwrap().contains("the run of 2025-03-01 failed"));
     assert_eq!(failed.count(), 1, "{blockers:#?}");
 }
 

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use object_store::{ObjectMeta, path::Path};
 use serde::{Deserialize, Serialize};
 
-use crate::{Location, SourceError, select::is_aside};
+use crate::{Location, SourceError, error::is_no_folder, select::is_aside};
 
 /// The folder of the commits below a table.
 pub const COMMITS: &str = "_dualrun/commits";
@@ -183,6 +183,8 @@ pub(crate) async fn only_committed(
                 {
                     None
                 }
+                // A name that was asked for may be that of a file.
+                Err(SourceError::Access { source, .. }) if is_no_folder(&source) => None,
                 newest => newest?,
             };
             if let Some(commit) = newest {
@@ -321,7 +323,8 @@ mod tests {
         put(&table, "day=1/a.parquet", vec![0]).await;
         commit_of(&table, 1, &["day=1/a.parquet", "day=2/b.parquet"]).await;
         for below in ["", "day=2"] {
-            let error = only_committed(&table, &[table.object(below)], &mut Vec::new()).await.unwrap_err();
+            let mut files = table.list(&table.object(below)).await.unwrap();
+            let error = only_committed(&table, &[table.object(below)], &mut files).await.unwrap_err();
             assert!(matches!(error, SourceError::FileGone { .. }), "{error}");
         }
         // A listing that is older than the commit does not show it yet.
@@ -339,6 +342,14 @@ mod tests {
             error.starts_with("s3://lake/bronze/usage/_dualrun/commits/00000001.json: is no commit"),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_of_a_file_is_no_table() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("grid.csv"), "a").unwrap();
+        let place = crate::open_location(".", folder.path(), &BTreeMap::new()).unwrap();
+        only_committed(&place, &[place.object("grid.csv")], &mut Vec::new()).await.unwrap();
     }
 
     #[test]

@@ -284,13 +284,18 @@ pub fn standing(error: &object_store::Error) -> Option<&'static str> {
     let said = dualrun_core::chain(error);
     if said.contains("NoSuchBucket") {
         Some("there is no such bucket: make it, or correct its name; until then a retry does not help")
-    } else if said.contains("Not a directory") {
+    } else if is_no_folder(error) {
         Some(
             "a file stands where a folder should be: move it, or correct the path; until then a retry does not help",
         )
     } else {
         None
     }
+}
+
+/// Whether a file stands where a folder was asked for.
+pub(crate) fn is_no_folder(error: &object_store::Error) -> bool {
+    dualrun_core::chain(error).contains("Not a directory")
 }
 
 impl From<CommandError> for SourceError {
