@@ -232,7 +232,7 @@ fn finding(
         sample: group
             .cells
             .truncated()
-            .then(|| FindingSample { cells: group.cells.cells.len() as u64, of: group.cells.total }),
+            .then_some(FindingSample { cells: group.cells.cells.len() as u64, of: group.cells.total }),
         share_of_unexplained: share,
         gross: measure.then(|| Figure::from_f64(gross)),
     }
