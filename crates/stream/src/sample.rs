@@ -54,7 +54,7 @@ impl Sample {
             return Ok(());
         }
         let rows = batch.num_rows();
-        let picked = positions(self.offered, rows, 1, self.stride);
+        let picked = positions(self.offered, rows, self.stride);
         self.offered += rows as u64;
         if picked.is_empty() {
             return Ok(());
@@ -73,8 +73,8 @@ impl Sample {
             self.thin()?;
         }
         if let Some(rows) = joined(next.kept)? {
-            // A row of the next ones stands for as many as it was kept of.
-            let picked = positions(self.offered, rows.num_rows(), next.stride, self.stride);
+            // From its own first row on, so that it does not matter how far the part was thinned before.
+            let picked = positions(0, rows.num_rows(), self.stride / next.stride);
             self.keep(take_record_batch(&rows, &picked)?)?;
         }
         self.offered += next.offered;
@@ -107,21 +107,19 @@ impl Sample {
     fn thin(&mut self) -> Result<(), ArrowError> {
         self.stride *= 2;
         let Some(all) = joined(std::mem::take(&mut self.kept))? else { return Ok(()) };
-        let half = take_record_batch(&all, &positions(0, all.num_rows(), 1, 2))?;
+        let half = take_record_batch(&all, &positions(0, all.num_rows(), 2))?;
         self.rows = half.num_rows() as u64;
         self.kept = vec![half];
         Ok(())
     }
 }
 
-/// Which of some rows are kept, where row `i` stands at `start + i × step` and one of so many is wanted.
-fn positions(start: u64, rows: usize, step: u64, stride: u64) -> UInt32Array {
-    let every = (stride / step) as usize;
-    // The first that stands less than a step behind a multiple of the stride.
-    let behind = start % stride;
-    let first = if behind < step { 0 } else { (stride - behind).div_ceil(step) as usize };
+/// Which of some rows are kept, the first of which stands at `start`: those at multiples of the stride.
+fn positions(start: u64, rows: usize, stride: u64) -> UInt32Array {
+    let first = start.next_multiple_of(stride) - start;
     // A batch has far fewer than 2^32 rows.
-    UInt32Array::from_iter_values((first..rows).step_by(every.max(1)).map(|row| row as u32))
+    let places = (first..rows as u64).step_by(usize::try_from(stride).unwrap_or(usize::MAX));
+    UInt32Array::from_iter_values(places.map(|row| row as u32))
 }
 
 fn joined(batches: Vec<RecordBatch>) -> Result<Option<RecordBatch>, ArrowError> {
