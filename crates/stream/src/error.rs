@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use arrow::error::ArrowError;
 use dualrun_compare::CompareError;
 use dualrun_core::{ExitCode, input::Side};
 use dualrun_sources::SourceError;
@@ -81,4 +82,9 @@ impl StreamError {
     pub(crate) fn is_unsorted(&self) -> bool {
         matches!(self, Self::Compare(CompareError::NotSorted { .. } | CompareError::RangesOverlap))
     }
+}
+
+/// What a kernel of Arrow says.
+pub(crate) fn failed(source: ArrowError) -> StreamError {
+    StreamError::Compare(CompareError::Arrow(source))
 }

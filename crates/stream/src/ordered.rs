@@ -13,7 +13,7 @@ use arrow::record_batch::RecordBatch;
 use dualrun_compare::{Common, CompareError, Comparison, Fold, Options, Parts};
 
 use crate::{
-    error::StreamError,
+    error::{StreamError, failed},
     output::{Files, Piece, PieceSink},
     sample::Sample,
     work::{Done, Work},
@@ -169,10 +169,6 @@ pub(crate) fn in_order<P: Send>(
         Some(error) => Err(error),
         None => gathered.finish(),
     }
-}
-
-fn failed(source: arrow::error::ArrowError) -> StreamError {
-    StreamError::Compare(CompareError::Arrow(source))
 }
 
 /// An error of reading comes back as itself.

@@ -9,12 +9,12 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use arrow::{error::ArrowError, record_batch::RecordBatch};
-use dualrun_compare::{CompareError, Comparison, Options, Order, Scope, orders_by_customer};
+use arrow::record_batch::RecordBatch;
+use dualrun_compare::{Comparison, Options, Order, Scope, orders_by_customer};
 
 use crate::{
     compare::{Limits, Watch},
-    error::StreamError,
+    error::{StreamError, failed},
     ordered::{Gathered, in_order},
     output::Files,
     side::Side,
@@ -155,10 +155,6 @@ fn each<T>(
         let threads: Vec<_> = (0..threads.max(1).min(count.max(1))).map(|_| scope.spawn(run)).collect();
         threads.into_iter().try_for_each(|thread| thread.join().unwrap_or(Err(StreamError::Thread)))
     })
-}
-
-fn failed(source: ArrowError) -> StreamError {
-    StreamError::Compare(CompareError::Arrow(source))
 }
 
 /// What a lock guards, even where a thread broke off while it held it.

@@ -18,10 +18,10 @@ pub(super) struct Fixed {
     width: usize,
     /// The values of the page, behind room for its levels.
     bytes: Vec<u8>,
-    /// None where numbers hardly repeat, and once too many different ones have come.
+    /// None where numbers hardly repeat.
     dictionary: Option<Numbers>,
-    /// The dictionary of the pages before, where no more are added to it.
-    full: Option<Numbers>,
+    /// Too many different ones have come: further pages have none of it.
+    is_full: bool,
     range: Option<(i64, i64)>,
     /// How they are ordered, where the smallest and the largest are asked for.
     order: Option<Type>,
@@ -30,7 +30,7 @@ pub(super) struct Fixed {
 impl Fixed {
     pub(super) fn new(width: usize, has_dictionary: bool, order: Option<Type>) -> Self {
         let dictionary = has_dictionary.then(Numbers::default);
-        Self { width, bytes: vec![0; ROOM], dictionary, full: None, range: None, order }
+        Self { width, bytes: vec![0; ROOM], dictionary, is_full: !has_dictionary, range: None, order }
     }
 
     /// Adds rows that are not null; `false` where they are no numbers.
@@ -55,7 +55,7 @@ impl Fixed {
     /// Ends a page with these levels, in the memory that is given. Says where in its bytes the page begins.
     pub(super) fn cut(&mut self, levels: &[u8], mut body: Vec<u8>) -> (Vec<u8>, usize, Held) {
         let values = &self.bytes[ROOM..];
-        if let Some(dictionary) = &mut self.dictionary {
+        if let Some(dictionary) = self.dictionary.as_mut().filter(|_| !self.is_full) {
             body.extend_from_slice(levels);
             let coded = match self.width {
                 4 => dictionary.page(values.as_chunks::<4>().0, &mut body),
@@ -66,7 +66,7 @@ impl Fixed {
                 return (body, 0, Held::Codes);
             }
             body.clear();
-            self.full = self.dictionary.take().filter(|dictionary| dictionary.pages() > 0);
+            self.is_full = true;
         }
         let Some(start) = ROOM.checked_sub(levels.len()) else {
             body.extend_from_slice(levels);
@@ -81,8 +81,8 @@ impl Fixed {
 
     /// The different values one after the other, and how many there are; none where no page has codes.
     pub(super) fn dictionary(&self) -> Option<(Vec<u8>, usize)> {
-        let dictionary = self.dictionary.as_ref().or(self.full.as_ref())?;
-        (dictionary.pages() > 0).then(|| dictionary.values(self.width))
+        let dictionary = self.dictionary.as_ref().filter(|dictionary| dictionary.pages() > 0)?;
+        Some(dictionary.values(self.width))
     }
 
     pub(super) fn statistics(&self, nulls: Option<u64>) -> Option<Statistics> {
