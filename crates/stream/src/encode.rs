@@ -49,6 +49,9 @@ const PAGE_ROWS: usize = 1 << 16;
 /// The crate hands over what is encoded by eight kilobytes; to ask the system for each of them costs as much as the copy.
 const WRITE_BYTES: usize = 1 << 20;
 
+/// From so many bytes on the memory of a column is worth keeping.
+const LARGE: usize = 1 << 20;
+
 /// What a file is written through.
 pub(crate) type Sink = BufWriter<File>;
 
@@ -134,9 +137,12 @@ impl Encoder {
         if types.len() != places.len() {
             return None;
         }
-        let room = || self.room().pop().unwrap_or_default();
         let leaf = |(place, data_type): (usize, Option<&DataType>)| {
-            Leaf::new(self.described.column(place), data_type?, &self.properties, room)
+            let column = self.described.column(place);
+            // Codes take little; large memory is for values that stand as they are.
+            let is_large = !self.properties.dictionary_enabled(column.path());
+            let room = is_large.then(|| self.room().pop()).flatten().unwrap_or_default();
+            Leaf::new(column, data_type?, &self.properties, room)
         };
         places.zip(types).map(leaf).collect::<Option<Vec<_>>>().map(Column::Own)
     }
@@ -183,8 +189,10 @@ impl Encoder {
             match chunk {
                 EncodedChunk::Own(mut bytes, closed) => {
                     row_group.append_column(&Memory(&bytes), closed)?;
-                    bytes.clear();
-                    self.room().push(bytes);
+                    if bytes.len() >= LARGE {
+                        bytes.clear();
+                        self.room().push(bytes);
+                    }
                 }
                 EncodedChunk::Crate(chunk) => chunk.append_to_row_group(&mut row_group)?,
             }

@@ -10,10 +10,10 @@ use dualrun_compare::{Common, CompareError, KeyRows};
 
 use crate::{error::StreamError, side::Side};
 
-/// Rows of the larger side in a range.
+/// Rows of the larger side in a range, as long as many are left.
 const RANGE_ROWS: u64 = 1 << 20;
-/// Below this many rows a range is not worth a thread.
-const LEAST_ROWS: u64 = 1 << 16;
+/// Below this many rows a range is not worth a cut.
+const LEAST_ROWS: u64 = 1 << 17;
 /// Rows whose keys are read at once where a key is searched for.
 const WINDOW: u64 = 512;
 /// So many rows with one key are passed over to find a cut; a longer stretch stays in one range.
@@ -22,10 +22,31 @@ const FARTHEST: u64 = 1 << 16;
 /// The rows of a range on both sides.
 pub(crate) type Ranges = (Range<u64>, Range<u64>);
 
-/// How many rows of the larger side a range should have, so that all threads are busy to the end.
-pub(crate) fn range_rows(legacy: &Side, new: &Side, threads: usize) -> u64 {
-    let share = legacy.rows().max(new.rows()) / (4 * threads.max(1) as u64);
-    share.clamp(LEAST_ROWS, RANGE_ROWS)
+/// How many rows of the larger side a range should have.
+///
+/// Large ranges cost few cuts; towards the end they become smaller, so that no thread waits long for the one that has the
+/// last (guided self-scheduling, Polychronopoulos and Kuck 1987).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sizes {
+    least: u64,
+    most: u64,
+    /// Ranges that what is left is cut into at least.
+    shares: u64,
+}
+
+impl Sizes {
+    pub(crate) fn guided(threads: usize) -> Self {
+        Self { least: LEAST_ROWS, most: RANGE_ROWS, shares: 2 * threads.max(1) as u64 }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn fixed(rows: u64) -> Self {
+        Self { least: rows, most: rows, shares: 1 }
+    }
+
+    fn of(self, left: u64) -> u64 {
+        (left / self.shares).clamp(self.least, self.most)
+    }
 }
 
 /// Gives the ranges one after the other.
@@ -36,17 +57,17 @@ pub(crate) struct Planner<'a> {
     swapped: bool,
     common: &'a Common,
     boundaries: Vec<u64>,
-    size: u64,
+    sizes: Sizes,
     /// Where the next range begins.
     at: Option<(u64, u64)>,
 }
 
 impl<'a> Planner<'a> {
-    /// Ranges of about `size` rows of the larger side.
-    pub(crate) fn new(legacy: &'a Side, new: &'a Side, common: &'a Common, size: u64) -> Self {
+    /// Ranges of about so many rows of the larger side.
+    pub(crate) fn new(legacy: &'a Side, new: &'a Side, common: &'a Common, sizes: Sizes) -> Self {
         let swapped = new.rows() > legacy.rows();
         let (larger, smaller) = if swapped { (new, legacy) } else { (legacy, new) };
-        Self { larger, smaller, swapped, common, boundaries: larger.boundaries(), size, at: Some((0, 0)) }
+        Self { larger, smaller, swapped, common, boundaries: larger.boundaries(), sizes, at: Some((0, 0)) }
     }
 
     /// The next range; none after the last.
@@ -68,11 +89,12 @@ impl<'a> Planner<'a> {
     /// Where the range that begins at `from` ends, with the keys of the row before and of the row there.
     fn cut(&self, from: u64) -> Result<Option<(u64, KeyRows)>, StreamError> {
         let rows = self.larger.rows();
-        let wanted = from + self.size;
-        if wanted + self.size / 4 >= rows {
+        let size = self.sizes.of(rows - from);
+        let wanted = from + size;
+        if wanted + size / 4 >= rows {
             return Ok(None);
         }
-        let near = self.size / 2;
+        let near = size / 2;
         let next = self.boundaries.partition_point(|boundary| *boundary < wanted - near);
         let mut row = match self.boundaries.get(next) {
             Some(boundary) if *boundary <= wanted + near => *boundary,
@@ -121,5 +143,19 @@ impl<'a> Planner<'a> {
             }
         }
         Ok(low)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_become_smaller_towards_the_end() {
+        let sizes = Sizes::guided(2);
+        assert_eq!(sizes.of(100 << 20), RANGE_ROWS);
+        assert_eq!(sizes.of(2 << 20), RANGE_ROWS / 2);
+        assert_eq!(sizes.of(1000), LEAST_ROWS);
+        assert!(Sizes::guided(8).of(2 << 20) < sizes.of(2 << 20));
     }
 }

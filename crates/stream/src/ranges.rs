@@ -8,7 +8,7 @@ use crate::{
     error::StreamError,
     ordered::{Gathered, in_order},
     output::Files,
-    plan::{Planner, range_rows},
+    plan::{Planner, Sizes},
     side::Side,
     work::Work,
 };
@@ -25,17 +25,16 @@ pub(crate) fn run(
     limits: &Limits,
     watch: &dyn Watch,
 ) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
-    let size = range_rows(sides.0, sides.1, limits.threads);
-    run_sized(sides, size, work, options, files, limits, watch)
+    run_sized(sides, Sizes::guided(limits.threads), work, options, files, limits, watch)
 }
 
-/// As [`run`], with ranges of a given size.
+/// As [`run`], with ranges of given sizes.
 ///
 /// # Errors
 /// As [`run`].
 pub(crate) fn run_sized(
     (legacy, new): (&Side, &Side),
-    size: u64,
+    sizes: Sizes,
     work: &Work<'_>,
     options: &Options,
     files: Files,
@@ -43,7 +42,7 @@ pub(crate) fn run_sized(
     watch: &dyn Watch,
 ) -> Result<(Comparison, Vec<RecordBatch>, Files), StreamError> {
     let total = legacy.rows() + new.rows();
-    let mut planner = Planner::new(legacy, new, work.common, size);
+    let mut planner = Planner::new(legacy, new, work.common, sizes);
     in_order(
         limits.threads,
         work,

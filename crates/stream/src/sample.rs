@@ -54,17 +54,18 @@ impl Sample {
             return Ok(());
         }
         let rows = batch.num_rows();
-        let picked = positions(self.offered, rows, self.stride);
+        let mut picked = positions(self.offered, rows, self.stride);
+        // Thinned before they are copied rather than after it.
+        while self.rows + picked.len() as u64 > self.wanted.saturating_mul(2) {
+            self.thin()?;
+            picked = positions(self.offered, rows, self.stride);
+        }
         self.offered += rows as u64;
         if picked.is_empty() {
             return Ok(());
         }
         let picked = plain(take_record_batch(batch, &picked)?)?;
-        self.keep(picked)?;
-        while self.rows > self.wanted.saturating_mul(2) {
-            self.thin()?;
-        }
-        Ok(())
+        Ok(self.keep(picked)?)
     }
 
     /// Adds what was kept of the rows behind these.

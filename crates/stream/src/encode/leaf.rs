@@ -51,7 +51,7 @@ impl Leaf {
         column: ColumnDescPtr,
         data_type: &DataType,
         properties: &WriterProperties,
-        room: impl FnOnce() -> Vec<u8>,
+        room: Vec<u8>,
     ) -> Option<Self> {
         let physical = column.physical_type();
         if column.max_rep_level() > 0 {
@@ -83,7 +83,7 @@ impl Leaf {
             max_level: u32::try_from(column.max_def_level()).ok()?,
             levels: Levels::Run(0, 0),
             values,
-            chunk: Chunk::new(column, is_compressed, room()),
+            chunk: Chunk::new(column, is_compressed, room),
             page: Vec::new(),
             encoded_levels: Vec::new(),
             nulls: 0,

@@ -23,7 +23,7 @@ use crate::{
     Limits, OutputFiles, Side, StreamError, Watch,
     ordered::Gathered,
     output::Files,
-    ranges,
+    plan, ranges,
     spill::{self, Sizes},
     work::Work,
 };
@@ -108,8 +108,15 @@ impl Case {
         let work = Work::new(&common, &Files::default(), u64::MAX);
         let sides = (&sides.0, &sides.1);
         let limits = limits(threads, 1 << 30);
-        let found =
-            ranges::run_sized(sides, size, &work, &self.options(), Files::default(), &limits, &progress)?;
+        let found = ranges::run_sized(
+            sides,
+            plan::Sizes::fixed(size),
+            &work,
+            &self.options(),
+            Files::default(),
+            &limits,
+            &progress,
+        )?;
         progress.check(sides);
         Ok(Outcome { comparison: found.0, differences: self.in_order(&found.1) })
     }
