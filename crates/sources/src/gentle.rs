@@ -145,13 +145,13 @@ impl Pace {
         if rows == 0 {
             return Duration::ZERO;
         }
-        let seconds = elapsed.as_secs_f64().max(1e-6);
-        // A float of rows is exact far beyond any chunk; the cast back saturates.
-        let ideal = (rows as f64 / seconds * self.options.target.as_secs_f64()) as u64;
-        let full = rows >= self.chunk / 2;
-        if ideal < self.chunk || full {
-            self.chunk = self.bounded(ideal.min(self.chunk.saturating_mul(2)));
-        }
+        self.learn(rows, elapsed);
+        self.pause_after(rows, elapsed)
+    }
+
+    /// How long to pause after rows of which the size of the next chunk is to know nothing.
+    #[must_use]
+    pub fn pause_after(&self, rows: u64, elapsed: Duration) -> Duration {
         match self.options.max_rows_per_second {
             Some(ceiling) => {
                 let due = Duration::try_from_secs_f64(rows as f64 / ceiling.max(1) as f64);
@@ -167,6 +167,16 @@ impl Pace {
         let changed = smaller < self.chunk;
         self.chunk = smaller;
         changed
+    }
+
+    fn learn(&mut self, rows: u64, elapsed: Duration) {
+        let seconds = elapsed.as_secs_f64().max(1e-6);
+        // A float of rows is exact far beyond any chunk; the cast back saturates.
+        let ideal = (rows as f64 / seconds * self.options.target.as_secs_f64()) as u64;
+        let full = rows >= self.chunk / 2;
+        if ideal < self.chunk || full {
+            self.chunk = self.bounded(ideal.min(self.chunk.saturating_mul(2)));
+        }
     }
 
     fn bounded(&self, rows: u64) -> u64 {

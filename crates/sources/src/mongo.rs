@@ -44,6 +44,7 @@ mod probe;
 mod relation;
 mod spool;
 mod stream;
+mod survey;
 mod types;
 
 pub use client::{MongoServer, MongoSource};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use bson::{Bson, Document, RawBsonRef, RawDocument, doc};
+use bson::{Document, doc};
 use futures::StreamExt;
 use mongodb::{
     ClientSession,
@@ -16,8 +16,9 @@ use super::{
     client::{CollectionInfo, within},
     keyset::{Position, and},
     lag,
+    survey::{LOOK_ROWS, Seen, Survey},
 };
-use crate::{Pace, elements::Elements, value::Value};
+use crate::Pace;
 
 /// Bytes of an answer to aim at: small enough to decode one while the next one is made, large beside the way there
 /// and back.
@@ -53,6 +54,8 @@ pub(super) enum Query {
 /// Documents of a collection.
 pub(super) struct Find {
     pub(super) filter: Document,
+    /// The fields that are wanted. To cut documents down to them costs a server about as much as to find them, so that it
+    /// is not asked to where they seem to have no others.
     pub(super) projection: Option<Document>,
     pub(super) sort: Option<Document>,
     pub(super) limit: Option<u64>,
@@ -106,6 +109,7 @@ impl Fetch {
             pace,
             position: Position::default(),
             session: None,
+            fields: Seen::Nothing,
             rows: 0,
             bytes: 0,
             load: MongoLoad::default(),
@@ -127,6 +131,7 @@ struct Reading {
     pace: Pace,
     position: Position,
     session: Option<ClientSession>,
+    fields: Seen,
     rows: u64,
     bytes: u64,
     load: MongoLoad,
@@ -176,9 +181,11 @@ impl Reading {
     async fn chunk(&mut self, mut session: ClientSession) -> Result<bool, Stop> {
         let Query::Find(find) = &self.fetch.query else { return Ok(false) };
         let left = find.limit.map_or(u64::MAX, |limit| limit.saturating_sub(self.rows));
-        let size = self.pace.next_chunk().min(left);
+        let looks = find.projection.is_some() && self.fields == Seen::Nothing && left > LOOK_ROWS;
+        let size = self.pace.next_chunk().min(if looks { LOOK_ROWS } else { left });
         let Some(follows) = self.position.filter().filter(|_| size > 0) else { return Ok(false) };
-        let mut options = self.find_options(&find.projection);
+        let whole = looks || self.fields == Seen::OnlyWanted;
+        let mut options = self.find_options(find.projection.as_ref().filter(|_| !whole));
         options.sort = Some(doc! {"_id": 1});
         options.limit = i64::try_from(size).ok();
         let collection = self.fetch.source.collection(&self.fetch.collection);
@@ -190,7 +197,13 @@ impl Reading {
             self.drain(cursor, &mut session, started, false).await?
         };
         self.session = Some(session);
-        let pause = self.pace.done(rows, took);
+        let pause = if looks {
+            self.fields = self.fields.after_look(rows);
+            // The way there and back is most of what so few took: it says nothing of the server.
+            self.pace.pause_after(rows, took)
+        } else {
+            self.pace.done(rows, took)
+        };
         self.pause(pause).await;
         Ok(if rows < size { self.position.exhausted() } else { size < left })
     }
@@ -204,7 +217,7 @@ impl Reading {
                 if find.limit == Some(0) {
                     return Ok(false);
                 }
-                let mut options = self.find_options(&find.projection);
+                let mut options = self.find_options(find.projection.as_ref());
                 options.sort = find.sort.clone().filter(|sort| !sort.is_empty());
                 options.limit = find.limit.and_then(|limit| i64::try_from(limit).ok());
                 let opened = collection.find(find.filter.clone()).with_options(options);
@@ -245,9 +258,12 @@ impl Reading {
             let waited = asked.elapsed();
             took += waited;
             self.load.slowest = self.load.slowest.max(took);
-            let (count, last) = survey(&batch)?;
+            let Survey { count, last, others } = Survey::of(&batch, self.wanted(), self.fields)?;
             if count == 0 {
                 continue;
+            }
+            if others {
+                self.fields = Seen::Others;
             }
             rows += count;
             self.rows += count;
@@ -373,6 +389,14 @@ impl Reading {
         }
     }
 
+    /// The fields that are wanted of documents that are read by `_id`; none where all are.
+    fn wanted(&self) -> Option<&Document> {
+        match &self.fetch.query {
+            Query::Find(find) if find.by_id => find.projection.as_ref(),
+            _ => None,
+        }
+    }
+
     fn by_id(&self) -> bool {
         matches!(&self.fetch.query, Query::Find(find) if find.by_id)
     }
@@ -384,9 +408,9 @@ impl Reading {
         }
     }
 
-    fn find_options(&self, projection: &Option<Document>) -> FindOptions {
+    fn find_options(&self, projection: Option<&Document>) -> FindOptions {
         let mut options = FindOptions::default();
-        options.projection = projection.clone();
+        options.projection = projection.cloned();
         options.batch_size = Some(self.answer_rows());
         options.max_time = Some(self.fetch.read.max_time);
         options
@@ -415,28 +439,6 @@ impl Reading {
         };
         u32::try_from(rows.clamp(100, most)).unwrap_or(u32::MAX)
     }
-}
-
-/// The documents of an answer, and the `_id` of the last one.
-fn survey(batch: &RawBatch) -> Result<(u64, Option<Bson>), MongoFault> {
-    let wrong = || MongoFault::Reply("a damaged answer".to_owned());
-    let damaged = |_| wrong();
-    let (mut count, mut last) = (0, None);
-    let documents =
-        batch.doc_slices().map_err(|_| MongoFault::Reply("an answer without documents".to_owned()))?;
-    let documents = RawDocument::from_bytes(documents.as_bytes()).map_err(damaged)?;
-    for element in Elements::of(documents) {
-        let (_, Value::Bson(RawBsonRef::Document(document))) = element.map_err(|_| wrong())? else {
-            return Err(MongoFault::Reply("something else than a document".to_owned()));
-        };
-        count += 1;
-        last = Some(document);
-    }
-    let id = match last {
-        Some(document) => document.get("_id").map_err(damaged)?,
-        None => None,
-    };
-    Ok((count, id.map(Bson::try_from).transpose().map_err(damaged)?))
 }
 
 /// A tenth of a second, then twice as long at every failure, five seconds at most.

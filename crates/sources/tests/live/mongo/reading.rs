@@ -9,7 +9,10 @@ use dualrun_sources::{
     mongo::{Consistency, Cut, Fields, FindRequest, MongoSource, ReadOptions, Strength, bind},
 };
 
-use super::support::{rows, shape, small_queries, with_database};
+use super::{
+    proxy::Proxy,
+    support::{rows, shape, small_queries, with_database},
+};
 
 fn usage() -> Vec<Document> {
     let day = |i: i32| DateTime::from_millis(1_700_000_000_000 + i64::from(i % 10) * 86_400_000);
@@ -181,4 +184,33 @@ async fn whole(source: &MongoSource, read: &ReadOptions) -> (InputTable, Consist
     let shape = shape(serde_json::json!({}));
     let (table, report) = source.read_table("usage", FindRequest::default(), &shape, read).await.unwrap();
     (table, report.consistency)
+}
+
+/// To cut documents down to the fields that are wanted is work for the server that it need not do where they have no others.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_is_asked_to_leave_fields_out_once_there_are_some() {
+    with_database("fields", async |live| {
+        let document = |i: i32| match i {
+            0..400 => doc! {"_id": i, "kwh": i % 11},
+            _ => doc! {"_id": i, "kwh": i % 11, "note": "nobody asked for it"},
+        };
+        live.insert("usage", &(0..1000).map(document).collect::<Vec<_>>()).await;
+        let proxy = Proxy::to(&live.address()).await;
+        let source = live.source_at(proxy.port).await;
+        let shape = shape(serde_json::json!({"_id": "integer", "kwh": "integer"}));
+        let request = FindRequest { fields: Fields::Declared, ..FindRequest::default() };
+        let (table, report) =
+            source.read_table("usage", request.clone(), &shape, &small_queries(50)).await.unwrap();
+        assert_eq!(integers(&table, "kwh"), (0..1000).map(|i| i % 11).collect::<Vec<_>>());
+        let asked = || proxy.commands("find").iter().map(|find| find.contains_key("projection")).collect();
+        let finds: Vec<bool> = asked();
+        assert_eq!(finds.len() as u64, report.load.queries);
+        assert!(finds.is_sorted() && finds[1..].contains(&false) && finds.contains(&true), "{finds:?}");
+        // Those of which all documents have more are cut down from the second query on.
+        let request = FindRequest { filter: doc! {"_id": {"$gte": 400}}, ..request };
+        source.read_table("usage", request, &shape, &small_queries(50)).await.unwrap();
+        let later: Vec<bool> = asked();
+        assert!(!later[finds.len()] && later[finds.len() + 1..].iter().all(|projected| *projected), "{later:?}");
+    })
+    .await;
 }
