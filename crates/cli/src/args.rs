@@ -210,6 +210,8 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "A,B", value_delimiter = ',', required_unless_present = "mapping")]
     pub(crate) key: Vec<String>,
     /// The column that names the customer
+    ///
+    /// Where it is no part of the key, a row that both sides have counts for the customer that the legacy side names.
     #[arg(long, value_name = "C")]
     pub(crate) customer: Option<String>,
     /// The absolute difference that is allowed in every numeric column

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -26,7 +26,7 @@ use dualrun_mapping::{
     plan::{Calculation, Engine, Model, Pipeline},
     settings::{Limits, SourceSettings},
 };
-use dualrun_sources::{CutOff, sweep_kept};
+use dualrun_sources::CutOff;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -34,6 +34,7 @@ use crate::{
     error::EngineError,
     inputs::Tables,
     outside::Outside,
+    scratch::Scratch,
 };
 
 /// The part of the memory budget that the rows of one input of a server may take, and its bounds in bytes.
@@ -50,7 +51,7 @@ pub struct Runtime {
     partitions: usize,
     /// Bytes of rows of one input of a server that are kept in memory; more of them go to a file.
     kept: usize,
-    scratch: PathBuf,
+    scratch: Arc<Scratch>,
     reader: Option<Arc<dyn InputReader>>,
     sources: Arc<BTreeMap<String, SourceSettings>>,
     outside: Option<Arc<dyn OutsideCalculator>>,
@@ -65,15 +66,12 @@ impl Runtime {
         let bytes = memory_size(&limits.memory).ok_or_else(|| {
             EngineError::Limits(format!("{:?} is not a memory size such as \"2GiB\"", limits.memory))
         })?;
-        let spill = root.join(&limits.spill);
-        // DataFusion makes the last folder of the path only.
-        std::fs::create_dir_all(&spill)
+        let scratch = Scratch::new(&root.join(&limits.spill))
             .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
-        sweep_kept(&spill);
         let env = RuntimeEnvBuilder::new()
             // Shared fairly: one large sort must not starve the other side of the same run.
             .with_memory_pool(Arc::new(FairSpillPool::new(bytes)))
-            .with_temp_file_path(spill.clone())
+            .with_temp_file_path(scratch.path())
             .build_arc()
             .map_err(|e| EngineError::Limits(format!("spill folder {:?}: {e}", limits.spill)))?;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -83,7 +81,7 @@ impl Runtime {
             env,
             partitions: (cores / at_once).max(1),
             kept: (bytes / KEPT).clamp(KEPT_BYTES.0, KEPT_BYTES.1),
-            scratch: spill,
+            scratch: Arc::new(scratch),
             reader: None,
             sources: Arc::default(),
             outside: None,
@@ -124,7 +122,7 @@ impl Runtime {
 
     /// A folder for temporary files.
     pub(crate) fn scratch(&self) -> &Path {
-        &self.scratch
+        self.scratch.path()
     }
 
     /// A session with no tables.

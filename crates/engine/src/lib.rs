@@ -28,6 +28,7 @@ pub mod replays;
 pub mod results;
 pub mod reviews;
 pub mod run;
+mod scratch;
 pub mod stages;
 mod surroundings;
 mod task;

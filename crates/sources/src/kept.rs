@@ -5,7 +5,6 @@ use std::{
     io::{BufWriter, Write},
     path::{Path, PathBuf},
     sync::Arc,
-    time::Duration,
 };
 
 use arrow::{
@@ -27,23 +26,6 @@ const GROUP: usize = 64 << 10;
 
 /// How the names of files begin.
 const PREFIX: &str = "rows-";
-
-/// A file that nobody wrote for so long belongs to a process that was killed.
-const LEFT_BEHIND: Duration = Duration::from_secs(24 * 3600);
-
-/// Removes files of rows that killed processes left in a folder.
-pub fn sweep_kept(folder: &Path) {
-    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
-        let old = entry.metadata().and_then(|metadata| metadata.modified()).ok();
-        let old = old.and_then(|at| at.elapsed().ok()).is_some_and(|age| age > LEFT_BEHIND);
-        if name.starts_with(PREFIX) && name.ends_with(".parquet") && old {
-            // Somebody else may have done so.
-            let _ = std::fs::remove_file(entry.path());
-        }
-    }
-}
 
 /// Takes rows until they are put aside.
 pub struct KeptWriter {
@@ -263,23 +245,6 @@ mod tests {
             assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), usize::from(in_file));
         }
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the files are gone with the rows");
-    }
-
-    #[test]
-    fn what_a_killed_process_left_is_removed_and_what_is_in_use_stays() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, age: Duration| {
-            let file = File::create(folder.path().join(name)).unwrap();
-            file.set_modified(std::time::SystemTime::now() - age).unwrap();
-        };
-        file("rows-old.parquet", LEFT_BEHIND * 2);
-        file("rows-new.parquet", Duration::ZERO);
-        file("other.parquet", LEFT_BEHIND * 2);
-        sweep_kept(folder.path());
-        let names = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
-        let mut names: Vec<_> = names.collect();
-        names.sort();
-        assert_eq!(names, ["other.parquet", "rows-new.parquet"]);
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub use error::{SourceError, TableKind, standing};
 pub use format::{Format, detect};
 pub use gentle::{Gentle, Pace, PaceOptions, Say};
 pub use identity::identity;
-pub use kept::{KeptRows, KeptWriter, sweep_kept};
+pub use kept::{KeptRows, KeptWriter};
 pub use live::{
     ANEW, CutOff, DaysOf, Estimator, LiveRequest, LiveStream, LiveTable, RowStream, Server, ServerSession,
     Servers, Since, Wanted, is_live, read_live, read_live_relation, stream_live,

@@ -46,8 +46,7 @@ impl Survey {
     /// A damaged answer.
     pub(super) fn of(batch: &RawBatch, wanted: Option<&Document>, seen: Seen) -> Result<Self, MongoFault> {
         let documents = batch.doc_slices();
-        let documents =
-            documents.map_err(|_| MongoFault::Reply("an answer without documents".to_owned()))?;
+        let documents = documents.map_err(|_| MongoFault::Reply("an answer without documents".to_owned()))?;
         let documents = RawDocument::from_bytes(documents.as_bytes()).map_err(damaged)?;
         survey(documents, wanted, seen)
     }

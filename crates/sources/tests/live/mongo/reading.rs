@@ -210,7 +210,10 @@ async fn the_server_is_asked_to_leave_fields_out_once_there_are_some() {
         let request = FindRequest { filter: doc! {"_id": {"$gte": 400}}, ..request };
         source.read_table("usage", request, &shape, &small_queries(50)).await.unwrap();
         let later: Vec<bool> = asked();
-        assert!(!later[finds.len()] && later[finds.len() + 1..].iter().all(|projected| *projected), "{later:?}");
+        assert!(
+            !later[finds.len()] && later[finds.len() + 1..].iter().all(|projected| *projected),
+            "{later:?}"
+        );
     })
     .await;
 }
