@@ -52,7 +52,7 @@ impl PartSum {
     pub(crate) fn zero(data_type: &DataType) -> Self {
         match Sum::zero(data_type) {
             Sum::Whole(zero) => Self::Whole(zero),
-            Sum::Float(_) => Self::Float(Parts::default()),
+            Sum::Float(_) | Sum::Exact(_) => Self::Float(Parts::default()),
         }
     }
 

@@ -1,13 +1,15 @@
 //! The exact sum of the numbers of one column.
 
 use super::{Num, PartSum, whole_sum::WholeSum};
-use crate::{customers::Shown, exact_sum::ExactSum};
+use crate::{customers::Shown, exact_sum::ExactSum, types::is_exact_number};
 use arrow::datatypes::DataType;
 
 /// An exact sum of the numbers of one column.
 #[derive(Debug, Clone)]
 pub(crate) enum Sum {
     Float(ExactSum),
+    /// Of integers beside floats: shown to the last digit where it is whole.
+    Exact(ExactSum),
     Whole(WholeSum),
 }
 
@@ -18,6 +20,7 @@ impl Sum {
             DataType::Int64 | DataType::UInt64 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
                 Self::Whole(WholeSum::default())
             }
+            exact if is_exact_number(exact) => Self::Exact(ExactSum::default()),
             _ => Self::Float(ExactSum::default()),
         }
     }
@@ -26,21 +29,21 @@ impl Sum {
     pub(crate) fn clear(&mut self) {
         match self {
             Self::Whole(sum) => *sum = WholeSum::default(),
-            Self::Float(sum) => sum.clear(),
+            Self::Float(sum) | Self::Exact(sum) => sum.clear(),
         }
     }
 
     pub(crate) fn is_negative(&self) -> bool {
         match self {
             Self::Whole(sum) => sum.is_negative(),
-            Self::Float(sum) => sum.is_negative(),
+            Self::Float(sum) | Self::Exact(sum) => sum.is_negative(),
         }
     }
 
     pub(crate) fn is_zero(&self) -> bool {
         match self {
             Self::Whole(sum) => sum.is_zero(),
-            Self::Float(sum) => sum.value() == 0.0,
+            Self::Float(sum) | Self::Exact(sum) => sum.value() == 0.0,
         }
     }
 
@@ -48,7 +51,9 @@ impl Sum {
     pub(crate) fn absorb(&mut self, part: &PartSum) {
         match (self, part) {
             (Self::Whole(sum), PartSum::Whole(part)) => sum.merge(part, false),
-            (Self::Float(sum), PartSum::Float(part)) => part.parts().iter().for_each(|v| sum.add(*v)),
+            (Self::Float(sum) | Self::Exact(sum), PartSum::Float(part)) => {
+                part.parts().iter().for_each(|v| sum.add(*v))
+            }
             _ => {}
         }
     }
@@ -58,8 +63,8 @@ impl Sum {
         let signed = |v: f64| if negative { -v } else { v };
         match (self, value) {
             (Self::Whole(sum), Num::Whole(v)) => sum.add_signed(v, negative),
-            (Self::Float(sum), Num::Float(v)) => sum.add(signed(v)),
-            (Self::Float(sum), Num::Exact(nearest, rest)) => {
+            (Self::Float(sum) | Self::Exact(sum), Num::Float(v)) => sum.add(signed(v)),
+            (Self::Float(sum) | Self::Exact(sum), Num::Exact(nearest, rest)) => {
                 sum.add(signed(nearest));
                 sum.add(signed(rest));
             }
@@ -71,7 +76,9 @@ impl Sum {
     pub(crate) fn merge(&mut self, other: &Self, negative: bool) {
         match (self, other) {
             (Self::Whole(sum), Self::Whole(other)) => sum.merge(other, negative),
-            (Self::Float(sum), Self::Float(other)) => sum.merge(other, negative),
+            (Self::Float(sum), Self::Float(other)) | (Self::Exact(sum), Self::Exact(other)) => {
+                sum.merge(other, negative)
+            }
             _ => {}
         }
     }
@@ -79,7 +86,7 @@ impl Sum {
     pub(crate) fn to_f64(&self, scale: i8) -> f64 {
         match self {
             Self::Whole(sum) => sum.to_f64(scale),
-            Self::Float(sum) => sum.value(),
+            Self::Float(sum) | Self::Exact(sum) => sum.value(),
         }
     }
 
@@ -89,6 +96,18 @@ impl Sum {
             Self::Whole(sum) if sum.is_zero() => Shown::ZERO,
             Self::Whole(sum) => Shown::Whole(sum.number(scale).to_string()),
             Self::Float(sum) => Shown::Float(sum.value()),
+            Self::Exact(sum) => match whole(sum) {
+                Some(whole) => Shown::Whole(whole.to_string()),
+                None => Shown::Float(sum.value()),
+            },
         }
     }
+}
+
+/// A whole number of which the nearest float is another one.
+fn whole(sum: &ExactSum) -> Option<i128> {
+    let parts = sum.to_parts();
+    // Below 2^126 the parts, each smaller than the one before, fit.
+    let fits = |part: &f64| part.fract() == 0.0 && part.abs() < 2f64.powi(126);
+    (parts.len() > 1 && parts.iter().all(fits)).then(|| parts.iter().map(|part| *part as i128).sum())
 }
