@@ -54,6 +54,42 @@ fn energy(path: &Path, scale: f64) {
     );
 }
 
+/// Digits, zones and columns that one side does not have are never made up for it.
+#[test]
+fn what_is_written_is_what_is_compared() {
+    let folder = temporary();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    };
+    put("exact.jsonl", "{\"id\": 1, \"v\": 12345678901234567890.123}\n");
+    put("exact.csv", "id,v\n1,12345678901234567890.124\n");
+    let report = json(&folder, &["exact.jsonl", "exact.csv", "--key", "id"], 1);
+    assert_eq!(report["columns"][0]["net_difference"], "0.001");
+    assert_eq!(report["columns"][0]["legacy_total"], "12345678901234567890.123");
+    let whole = |name: &str, column| {
+        tables::write(&folder.path().join(name), &[("id", integers(&[Some(1)])), ("v", column)]);
+    };
+    whole("whole.parquet", integers(&[Some((1 << 53) + 1)]));
+    whole("float.parquet", floats(&[Some((1u64 << 53) as f64)]));
+    let report = json(&folder, &["whole.parquet", "float.parquet", "--key", "id"], 1);
+    let column = &report["columns"][0];
+    assert_eq!(
+        [&column["legacy_total"], &column["new_total"], &column["net_difference"]],
+        ["9007199254740993", "9007199254740992", "-1"]
+    );
+    put("zoned.jsonl", "{\"id\": 1, \"at\": {\"$date\": \"2025-07-01T00:00:00Z\"}}\n");
+    put("local.csv", "id,at\n1,2025-07-01 00:00:00\n");
+    let refused = diff(&folder, &["zoned.jsonl", "local.csv", "--key", "id"]).exits(2);
+    assert!(refused.stderr.contains("at"), "{}", refused.stderr);
+    put("parts/1.csv", "id,v\n1,2\n");
+    put("parts/2.csv", "id\n2\n");
+    put("parts.csv", "id,v\n1,2\n2,\n");
+    let refused = diff(&folder, &["parts.csv", "parts", "--key", "id"]).exits(2);
+    assert!(refused.stderr.contains("column \"v\" is in 1.csv but not in 2.csv"), "{}", refused.stderr);
+}
+
 #[test]
 fn parquet_against_parquet_gives_the_whole_json() {
     let folder = temporary();

@@ -151,8 +151,8 @@ fn number(path: &Path) -> Option<u64> {
     path.filename()?.strip_suffix(".json")?.parse().ok()
 }
 
-/// Leaves out the files of dualrun's own tables that their newest commit does not name. `listed` are the folders whose
-/// files these are.
+/// Leaves out the files of dualrun's own tables that their newest commit does not name, and says whether there are such
+/// tables. `listed` are the folders whose files these are.
 ///
 /// # Errors
 /// As [`newest_commit`]; a file in one of these folders that a commit names and that is gone.
@@ -160,7 +160,7 @@ pub(crate) async fn only_committed(
     location: &Location,
     listed: &[Path],
     files: &mut Vec<ObjectMeta>,
-) -> Result<(), SourceError> {
+) -> Result<bool, SourceError> {
     let mut looked_at: BTreeSet<String> = BTreeSet::new();
     let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     let mut named: Vec<(Location, Commit)> = Vec::new();
@@ -203,7 +203,7 @@ pub(crate) async fn only_committed(
     for (table, commit) in &named {
         all_there(table, commit, listed, files).await?;
     }
-    Ok(())
+    Ok(!named.is_empty())
 }
 
 /// Looks for the files that a commit names in these folders and that were not listed there.

@@ -10,6 +10,9 @@ use crate::SourceError;
 /// Digits of a Decimal128 (IEEE 754-2008 §3.6).
 const DECIMAL_DIGITS: usize = 34;
 
+/// So many digits name every float (IEEE 754-2008 §5.12.2): what is written with more may be meant exactly.
+const FLOAT_DIGITS: usize = 17;
+
 /// The documents of a text with the line on which each ends. Documents usually stand one a line, but may span
 /// lines.
 pub(crate) fn parse(file: &str, bytes: &[u8]) -> Result<Vec<(u64, RawDocumentBuf)>, SourceError> {
@@ -47,7 +50,8 @@ fn document(file: &str, line: u64, value: Value) -> Result<RawDocumentBuf, Sourc
 
 /// Writes bare floats in their canonical form, `1.5` as `{"$numberDouble": "1.5"}`, so that no feature with which
 /// `serde_json` is built decides over their last digit: a difference there is a difference. Whole numbers beyond 64 bits
-/// become decimals, those beyond the digits of a decimal text. No line end is added.
+/// and fractions of more digits than name a float become decimals, those beyond the digits of a decimal text. No line end
+/// is added.
 fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();
     let (mut copied, mut at, mut in_text) = (0, 0, false);
@@ -60,11 +64,10 @@ fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
                 let part = |b: &u8| !matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E');
                 let number = &rest[..rest.iter().position(part).unwrap_or(rest.len())];
                 if is_float(number) {
-                    let digits = number.strip_prefix(b"-").unwrap_or(number);
-                    let (open, close) = match digits.iter().all(u8::is_ascii_digit) {
-                        true if digits.len() > DECIMAL_DIGITS => ("\"", "\""),
-                        true => ("{\"$numberDecimal\":\"", "\"}"),
-                        false => ("{\"$numberDouble\":\"", "\"}"),
+                    let (open, close) = match form(number) {
+                        Form::Double => ("{\"$numberDouble\":\"", "\"}"),
+                        Form::Decimal => ("{\"$numberDecimal\":\"", "\"}"),
+                        Form::Text => ("\"", "\""),
                     };
                     out.extend_from_slice(&bytes[copied..at]);
                     out.extend_from_slice(open.as_bytes());
@@ -83,6 +86,29 @@ fn exact_floats(bytes: &[u8]) -> Cow<'_, [u8]> {
     }
     out.extend_from_slice(&bytes[copied..]);
     Cow::Owned(out)
+}
+
+/// What holds all digits of a number.
+enum Form {
+    Double,
+    Decimal,
+    Text,
+}
+
+/// The form of a number that is no integer of 64 bits.
+fn form(number: &[u8]) -> Form {
+    let mantissa = number.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or_default();
+    let digits = mantissa.iter().filter(|b| b.is_ascii_digit());
+    let digits = digits.skip_while(|digit| **digit == b'0').count();
+    let is_whole = number.iter().all(|b| b.is_ascii_digit() || *b == b'-');
+    // A Decimal128 reaches further than any exponent that a float has.
+    if !is_whole && digits <= FLOAT_DIGITS {
+        Form::Double
+    } else if digits <= DECIMAL_DIGITS {
+        Form::Decimal
+    } else {
+        Form::Text
+    }
 }
 
 /// Whether a number of JSON is finite and no integer of 64 bits; what is no number of JSON is left for the parser to refuse.
@@ -142,6 +168,12 @@ mod tests {
         );
         assert_eq!(changed("18446744073709551616"), "{\"$numberDecimal\":\"18446744073709551616\"}");
         let long = "-12345678901234567890123456789012345";
+        assert_eq!(changed(long), format!("\"{long}\""));
+        assert_eq!(changed("0.10000000000000001"), wrapped("0.10000000000000001"));
+        for exact in ["0.10000000000000000001", "-12345678901234567890.123", "1.00000000000000000e2"] {
+            assert_eq!(changed(exact), format!("{{\"$numberDecimal\":\"{exact}\"}}"));
+        }
+        let long = "0.12345678901234567890123456789012345";
         assert_eq!(changed(long), format!("\"{long}\""));
         for same in ["-9223372036854775808", "01.5", "1.", ".5", "1e", "1e999", "1.5.5", "-", "\"x 1.5"] {
             assert_eq!(changed(same), same);

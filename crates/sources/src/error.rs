@@ -109,6 +109,24 @@ pub enum SourceError {
         /// Type and file that do not go with it.
         second: String,
     },
+    /// A table of a server lacks a column that the shape of an input declares.
+    #[error("table {table} has no column {column:?}")]
+    NoColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+    },
+    /// A file of a relation lacks a column that another one has.
+    #[error("column {column:?} is in {has} but not in {lacks}")]
+    ColumnLacks {
+        /// The column.
+        column: String,
+        /// The file that has it.
+        has: String,
+        /// The file that does not.
+        lacks: String,
+    },
     /// The name does not tell the format.
     #[error("{path}: not a format that can be read")]
     UnknownFormat {
@@ -174,15 +192,15 @@ impl SourceError {
             Self::NoColumns { .. } => {
                 "a relation without rows is a CSV with a header or a Parquet file with its schema".to_owned()
             }
-            Self::Access { source, .. } => match **source {
-                object_store::Error::PermissionDenied { .. } => "the credentials may not read there".to_owned(),
-                object_store::Error::Unauthenticated { .. } => {
+            Self::Access { source, .. } => match (standing(source), &**source) {
+                (Some(fault), _) => fault.to_owned(),
+                (None, object_store::Error::PermissionDenied { .. }) => {
+                    "the credentials may not read there".to_owned()
+                }
+                (None, object_store::Error::Unauthenticated { .. }) => {
                     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a role".to_owned()
                 }
-                _ => match standing(source) {
-                    Some(fault) => fault.to_owned(),
-                    None => "the store may be down or out of reach; a retry may help".to_owned(),
-                },
+                (None, _) => "the store may be down or out of reach; a retry may help".to_owned(),
             },
             Self::Corrupt { .. } => "the file is cut off or damaged; write it again".to_owned(),
             Self::Changed { .. } => "run it again when nobody writes there".to_owned(),
@@ -198,6 +216,12 @@ impl SourceError {
             Self::BadCommit { known: false, .. } => "use the version of dualrun that wrote it".to_owned(),
             Self::BadLine { .. } => return None,
             Self::SchemaDrift { column, .. } => format!("declare the type of {column:?} in the shape of the input"),
+            Self::NoColumn { .. } => {
+                "was it renamed or dropped? take it out of the shape of the input, or say `missing = true` there".to_owned()
+            }
+            Self::ColumnLacks { .. } => {
+                "its rows would count as null there: write all files with the same columns, or compare one file".to_owned()
+            }
             Self::UnknownFormat { .. } => {
                 "known are .parquet, .csv, .json, .jsonl, .ndjson and .bson, the last five also with .gz".to_owned()
             }
@@ -284,6 +308,8 @@ pub fn standing(error: &object_store::Error) -> Option<&'static str> {
     let said = dualrun_core::chain(error);
     if said.contains("NoSuchBucket") {
         Some("there is no such bucket: make it, or correct its name; until then a retry does not help")
+    } else if said.contains("RequestTimeTooSkewed") {
+        Some("the clocks of this machine and of the store are too far apart: set the one that is wrong (NTP)")
     } else if is_no_folder(error) {
         Some(
             "a file stands where a folder should be: move it, or correct the path; until then a retry does not help",

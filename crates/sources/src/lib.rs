@@ -44,6 +44,7 @@ pub mod provider;
 mod read;
 mod relation;
 mod rules;
+mod same_columns;
 mod scalar;
 mod scan;
 mod select;

@@ -22,6 +22,7 @@ use crate::{
     misfit::Misfits,
     parquet_file,
     rules::{self, Declared, Member},
+    same_columns::rows_have_same_columns,
     select,
     unify::{self, Union},
 };
@@ -82,7 +83,7 @@ pub async fn read(request: &Request<'_>) -> Result<InputTable, SourceError> {
         Format::BsonDump => bson_table(&loaded, &declared)?,
         Format::JsonLines => json_table(&loaded, &declared)?,
         Format::Csv => csv_table(&loaded, &declared)?,
-        Format::Parquet => parquet_table(&loaded, &declared, true)?,
+        Format::Parquet => parquet_table(&loaded, &declared)?,
     };
     table.report.missing_files = missing;
     Ok(table)
@@ -199,10 +200,20 @@ pub(crate) fn guesses(files: &[CsvFile]) -> BTreeMap<String, Guess> {
     guesses
 }
 
-pub(crate) fn parquet_table(
+/// A table of which nothing is declared. Its files have the same columns unless it `evolves`.
+pub(crate) fn parquet_relation(files: &[Loaded], evolves: bool) -> Result<InputTable, SourceError> {
+    parquet_rows(files, &Declared::nothing(), false, evolves)
+}
+
+fn parquet_table(files: &[Loaded], declared: &Declared) -> Result<InputTable, SourceError> {
+    parquet_rows(files, declared, true, true)
+}
+
+fn parquet_rows(
     files: &[Loaded],
     declared: &Declared,
     sort: bool,
+    evolves: bool,
 ) -> Result<InputTable, SourceError> {
     let mut union = Union::default();
     let mut seen: BTreeMap<String, Seen> = BTreeMap::new();
@@ -226,6 +237,9 @@ pub(crate) fn parquet_table(
         let target: SchemaRef = Arc::new(Schema::new(fields));
         let batches: Result<Vec<_>, _> = batches.iter().map(|batch| plain_batch(batch, &target)).collect();
         rows.push(RowFile { label: Arc::clone(&file.label), batches: batches?, places: None });
+    }
+    if !evolves {
+        rows_have_same_columns(&rows)?;
     }
     let members = infer::members(&declared.fields, Some(&seen), "")?;
     let mut rest = union.fields(declared.untyped_nulls);

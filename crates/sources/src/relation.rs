@@ -15,6 +15,7 @@ use crate::{
     detect, open_location, read,
     read::RowFile,
     rules::Declared,
+    same_columns::rows_have_same_columns,
     select,
     typed::typed,
     unify,
@@ -37,13 +38,13 @@ pub async fn read_relation(
     csv_schema_hint: Option<&Schema>,
     text_columns: &[String],
 ) -> Result<InputTable, SourceError> {
-    let (location, files, format) = locate(text, base, options).await?;
+    let Located { location, files, format, evolves } = locate(text, base, options).await?;
     let loaded = read::load(&location, files).await?;
     let nothing = Declared::nothing();
     let table = match format {
         Format::BsonDump => read::bson_table(&loaded, &nothing),
         Format::JsonLines => read::json_table(&loaded, &nothing),
-        Format::Parquet => read::parquet_table(&loaded, &nothing, false),
+        Format::Parquet => read::parquet_relation(&loaded, evolves),
         Format::Csv => csv_table(&loaded, csv_schema_hint, text_columns),
     }?;
     if table.schema.fields().is_empty() && table.report.rows == 0 {
@@ -58,32 +59,42 @@ pub async fn relation_format(
     base: &Path,
     options: &BTreeMap<String, String>,
 ) -> Result<Format, SourceError> {
-    Ok(locate(text, base, options).await?.2)
+    Ok(locate(text, base, options).await?.format)
 }
 
-/// The files of a relation, without those beside them, and their one format.
+/// The files of a relation, without those beside them.
+pub(crate) struct Located {
+    pub(crate) location: Location,
+    pub(crate) files: Vec<ObjectMeta>,
+    /// The format of all of them.
+    pub(crate) format: Format,
+    /// They are of a table of dualrun's own, whose older files lack the columns that came later.
+    pub(crate) evolves: bool,
+}
+
+/// Finds the files of a relation.
 pub(crate) async fn locate(
     text: &str,
     base: &Path,
     options: &BTreeMap<String, String>,
-) -> Result<(Location, Vec<ObjectMeta>, Format), SourceError> {
+) -> Result<Located, SourceError> {
     let location = open_location(text, base, options)?;
     if !location.prefix.as_ref().is_empty()
         && let Some(file) = location.head(&location.prefix).await?
     {
-        return Ok((location, vec![file], detect(text)?));
+        return Ok(Located { location, files: vec![file], format: detect(text)?, evolves: false });
     }
     let mut files = location.list(&location.prefix).await?;
     select::refuse_tables(&location, &files)?;
     files.retain(|file| !select::is_aside(&location.relative(&file.location)));
-    only_committed(&location, std::slice::from_ref(&location.prefix), &mut files).await?;
+    let evolves = only_committed(&location, std::slice::from_ref(&location.prefix), &mut files).await?;
     if files.is_empty() {
         let path = location.display;
         let folder = !path.contains("://") && Path::new(&path).is_dir();
         return Err(if folder { SourceError::EmptyFolder { path } } else { SourceError::NotFound { path } });
     }
     let format = only_format(&location, &files)?;
-    Ok((location, files, format))
+    Ok(Located { location, files, format, evolves })
 }
 
 /// The format of a folder; an error that lists what does not belong to the format of most files.
@@ -142,6 +153,7 @@ fn csv_table(
         let batches: Result<Vec<_>, _> = csv.batches.iter().map(|b| typed_batch(b, &schema)).collect();
         rows.push(RowFile { label: Arc::clone(&file.label), batches: batches?, places: None });
     }
+    rows_have_same_columns(&rows)?;
     let decimal = |f: &&Field| matches!(f.data_type(), DataType::Decimal128(..));
     let rounds = |f: &&Field| guesses.get(f.name()).is_some_and(Guess::rounds);
     let exact = fields.iter().filter(decimal).filter(rounds).map(|f| f.name().clone()).collect();

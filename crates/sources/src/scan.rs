@@ -25,7 +25,11 @@ use object_store::{ObjectStore, ObjectStoreExt};
 pub use reader::ScanReader;
 use reader::Texts;
 
-use crate::{FileReport, Format, SourceError, relation};
+use crate::{
+    FileReport, Format, SourceError,
+    relation::{self, Located},
+    same_columns::same_columns,
+};
 use columns::Columns;
 use file::ScanFile;
 
@@ -86,7 +90,7 @@ pub async fn open_scan(
     base: &Path,
     options: &BTreeMap<String, String>,
 ) -> Result<Option<ParquetScan>, SourceError> {
-    let (location, objects, format) = relation::locate(text, base, options).await?;
+    let Located { location, files: objects, format, evolves } = relation::locate(text, base, options).await?;
     if format != Format::Parquet {
         return Ok(None);
     }
@@ -105,6 +109,10 @@ pub async fn open_scan(
         .try_collect()
         .await?;
     let scan = ParquetScan::of(files)?;
+    if !evolves {
+        let filled = scan.inner.files.iter().filter(|file| file.groups().any(|(rows, _)| rows > 0));
+        same_columns(filled.map(|file| (file.name(), file.columns())))?;
+    }
     if scan.schema().fields().is_empty() && scan.rows() == 0 {
         return Err(SourceError::NoColumns { path: location.display });
     }

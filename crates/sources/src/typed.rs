@@ -12,14 +12,14 @@ use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 use crate::{
     SourceError,
     column::Columns,
-    instant,
+    instant::{self, Moment},
     misfit::Misfits,
     number::{self, Decimal},
     rules::{Kind, Member},
 };
 
-/// A text column as another type; none where a value does not fit, or would lose something: a time of day, digits of a
-/// second or of a whole number.
+/// A text column as another type; none where a value does not fit, or would lose something (a time of day, digits of a
+/// second or of a whole number), or would be given what it does not say: the zone of a local time.
 pub(crate) fn typed(array: &ArrayRef, target: &DataType) -> Result<Option<ArrayRef>, SourceError> {
     let kind = match target {
         DataType::Utf8 => return Ok(Some(Arc::clone(array))),
@@ -59,6 +59,7 @@ fn is_kept(text: &str, target: &DataType) -> bool {
         DataType::Float64 => float(text).is_none_or(|(_, kept)| kept),
         DataType::Float32 => float(text).is_none_or(|(plain, kept)| is_float32(&plain, kept)),
         DataType::Date32 => !text.trim().contains(['T', 't', ' ', ':']),
+        DataType::Timestamp(_, Some(_)) if is_local(text) => false,
         DataType::Timestamp(unit, _) => {
             instant::fraction_digits(text)
                 <= match unit {
@@ -70,6 +71,10 @@ fn is_kept(text: &str, target: &DataType) -> bool {
         }
         _ => true,
     }
+}
+
+fn is_local(text: &str) -> bool {
+    matches!(instant::iso(text.trim()), Some(Moment::Civil(_)))
 }
 
 /// A number in its plain form, and whether a float keeps it: a whole number must be one exactly, a fraction counts as
@@ -96,10 +101,12 @@ fn is_float32(plain: &str, kept: bool) -> bool {
 }
 
 fn nanoseconds(array: &ArrayRef, zone: Option<Arc<str>>) -> Option<ArrayRef> {
+    let is_zoned = zone.is_some();
     let instant = |text: &str| -> Option<i64> {
         let text = text.trim();
         let instant = match text.parse::<Timestamp>() {
             Ok(instant) => instant,
+            Err(_) if is_zoned => return None,
             Err(_) => TimeZone::UTC.to_timestamp(text.parse::<DateTime>().ok()?).ok()?,
         };
         i64::try_from(instant.as_nanosecond()).ok()
@@ -167,7 +174,8 @@ mod tests {
         };
         assert_eq!(fits("2025-03-01T10:00:00.000Z"), [true; 4]);
         assert_eq!(fits("2025-03-01T10:00:00.12Z"), [false, true, true, true]);
-        assert_eq!(fits("2025-03-01 10:00:00.1234"), [false, false, true, true]);
+        assert_eq!(fits("2025-03-01 10:00:00.1234Z"), [false, false, true, true]);
+        assert_eq!(fits("2025-03-01 10:00:00"), [false; 4]);
         assert_eq!(fits("2025-03-01T10:00:00.123456789+01:00"), [false, false, false, true]);
         let nanoseconds = DataType::Timestamp(TimeUnit::Nanosecond, None);
         assert_eq!(

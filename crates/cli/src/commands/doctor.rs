@@ -3,7 +3,7 @@
 use dualrun_core::{
     ExitCode, Period,
     doctor::{Check, DoctorReport, Examined},
-    input::{Role, Side},
+    input::{InputDecl, Role, Side},
 };
 use dualrun_engine::calculate::{self, Switches};
 use dualrun_mapping::{
@@ -83,6 +83,8 @@ pub(crate) struct Read {
     place: String,
     /// The column of the time.
     time: Option<String>,
+    /// The column by which loads tell what changed.
+    watermark: Option<String>,
     /// Whether it grows with every day.
     activity: bool,
     /// Whether the legacy side reads it.
@@ -118,17 +120,25 @@ fn reads_of(project: &Project, source: &str) -> Vec<Read> {
         match known {
             Some(read) => {
                 read.legacy |= side == Side::Legacy;
+                read.watermark = read.watermark.take().or_else(|| watermark(input, side));
                 read.activity |= input.role == Role::Activity;
             }
             None => reads.push(Read {
                 place: place.place().to_owned(),
                 time: input.time.clone(),
+                watermark: watermark(input, side),
                 activity: input.role == Role::Activity,
                 legacy: side == Side::Legacy,
             }),
         }
     }
     reads
+}
+
+/// The column that loads ask for on the side that they copy, unless it is that of the time.
+fn watermark(input: &InputDecl, side: Side) -> Option<String> {
+    let load = input.load.as_ref().filter(|_| side == Side::Legacy)?;
+    load.watermark.clone().filter(|column| input.time.as_ref() != Some(column))
 }
 
 fn kind(source: &SourceSettings) -> &'static str {

@@ -376,6 +376,9 @@ pub(super) async fn table_read(
     };
     // A name that the server does not know is told in words of its own, not in those of a query.
     let raw = source.table(&read.table, &postgres_options(request)).await?.schema;
+    if let Some(declared) = declared {
+        has_declared(&request.name, &raw, declared)?;
+    }
     if let Some(days) = &request.days {
         read.conditions = window::conditions(&raw, days);
     }
@@ -396,6 +399,17 @@ pub(super) async fn table_read(
     read.in_steps = read.limit.is_none()
         && (read.pace.max_rows_per_second.is_some() || source.about(&read).await? > MANY);
     Ok(read)
+}
+
+/// A column that was renamed or dropped is not one that is null in every row.
+fn has_declared(table: &str, raw: &SchemaRef, declared: &Declared) -> Result<(), SourceError> {
+    for (column, field) in &declared.fields {
+        let may_lack = field.rules.as_ref().is_some_and(|rules| rules.missing);
+        if !may_lack && raw.field_with_name(column).is_err() {
+            return Err(SourceError::NoColumn { table: table.to_owned(), column: column.clone() });
+        }
+    }
+    Ok(())
 }
 
 async fn postgres_rows(

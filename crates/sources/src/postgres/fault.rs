@@ -135,6 +135,11 @@ fn answered(server: &str, error: &DbError) -> PostgresError {
         c if *c == SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT => {
             found.with_hint("the snapshot was held without a sign of life for too long; a retry may help")
         }
+        c if *c == SqlState::INSUFFICIENT_PRIVILEGE && error.message().contains("row-level security") => {
+            found.with_hint(
+                "rows would be left out without a word: give the user BYPASSRLS, or a table without policies",
+            )
+        }
         _ if fault == Fault::Value => {
             found.with_hint("a value of the data does not fit what the query does with it")
         }

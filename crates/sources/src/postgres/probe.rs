@@ -39,6 +39,8 @@ pub struct PostgresProbe {
 pub struct TableProbe {
     /// Whether the user may read it.
     pub readable: bool,
+    /// Whether a policy hides rows from the user.
+    pub hides_rows: bool,
     /// What the user may do to it beside reading: `INSERT`, `DELETE`, …
     pub writes: Vec<String>,
     /// Whether it has the column that was asked for; false where none was.
@@ -118,7 +120,8 @@ impl PostgresSource {
                   AND a.attnum > 0 AND NOT a.attisdropped), \
                  EXISTS (SELECT 1 FROM pg_catalog.pg_index i JOIN pg_catalog.pg_attribute a \
                   ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
-                  WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.attname::text = $2) \
+                  WHERE i.indrelid = $1 AND i.indisvalid AND i.indpred IS NULL AND a.attname::text = $2), \
+                 c.relrowsecurity AND pg_catalog.row_security_active($1::oid) \
                  FROM pg_catalog.pg_class c WHERE c.oid = $1",
                 &[&relation.oid, &column.unwrap_or_default()],
             )
@@ -127,6 +130,7 @@ impl PostgresSource {
         let read = || -> Result<TableProbe, tokio_postgres::Error> {
             Ok(TableProbe {
                 readable: row.try_get(0)?,
+                hides_rows: row.try_get(4)?,
                 writes: words(row.try_get(1)?),
                 has_column: row.try_get(2)?,
                 indexed: row.try_get(3)?,

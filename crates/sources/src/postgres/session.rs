@@ -71,11 +71,12 @@ impl Sessions {
     }
 }
 
-/// What every session is told first. Nothing that a mapping says can write.
+/// What every session is told first. Nothing that a mapping says can write, and where a policy would hide rows the server
+/// refuses rather than leaving them out.
 fn setup(options: &PostgresOptions, own_time_zone: bool) -> String {
     let millis = |duration: Duration| duration.as_millis().clamp(1, i32::MAX as u128);
     let mut sql = format!(
-        "SET default_transaction_read_only = on; SET statement_timeout = {}; SET lock_timeout = {}; \
+        "SET default_transaction_read_only = on; SET row_security = off; SET statement_timeout = {}; SET lock_timeout = {}; \
          SET idle_in_transaction_session_timeout = {}; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; \
          SET extra_float_digits = 3; SET bytea_output = 'hex'",
         millis(options.statement_timeout),

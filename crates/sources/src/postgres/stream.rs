@@ -219,7 +219,8 @@ fn bad_value(label: &str, plan: &Plan, column: usize, bad: Bad) -> PostgresError
     };
     let value = |what: String| {
         PostgresError::new(label, Fault::Value, format!("column {name:?}: {what}")).with_hint(format!(
-            "read {name:?} as float64 or text, or cast it in the query, for example {name}::float8 or {name}::text"
+            "declare {name:?} as float or text in the shape of the input, or cast it in the query, for example \
+             {name}::float8 or {name}::text"
         ))
     };
     match bad {
@@ -228,7 +229,7 @@ fn bad_value(label: &str, plan: &Plan, column: usize, bad: Bad) -> PostgresError
         Bad::TooManyDigits => value(format!("a value has more than {scale} digits after the point")),
         Bad::Dimensions => {
             PostgresError::new(label, Fault::Value, format!("column {name:?}: an array of arrays"))
-                .with_hint(format!("cast it in the query, for example {name}::text"))
+                .with_hint(format!("cast it in a query or a view on the server, for example {name}::text"))
         }
         Bad::Malformed => PostgresError::new(
             label,

@@ -135,6 +135,10 @@ fn form(
         Type::UUID => Form::Uuid,
         Type::BYTEA => Form::Bytes,
         Type::DATE => Form::Date,
+        // No rule reads these from their own form: what is declared gets the text of the server.
+        Type::TIME | Type::INTERVAL if chosen == Some(NumericForm::Text) => {
+            return (Form::Text, Some(AS_TEXT));
+        }
         Type::TIME => Form::Time,
         Type::TIMESTAMP => Form::Timestamp { utc: false },
         Type::TIMESTAMPTZ => Form::Timestamp { utc: true },
@@ -204,6 +208,11 @@ mod tests {
         assert_eq!(form(&Type::INT4_ARRAY), (Form::List(Box::new(Form::Int32)), None));
         assert_eq!(form(&Type::NUMERIC), (Form::Text, Some("$::text")));
         assert_eq!(form(&Type::TIMETZ), (Form::Text, Some("$::text")));
+        assert_eq!(form(&Type::INTERVAL), (Form::Interval, None));
+        for ty in [Type::TIME, Type::INTERVAL] {
+            let declared = super::form(&ty, -1, Some(NumericForm::Text), NumericForm::Text);
+            assert_eq!(declared, (Form::Text, Some("$::text")));
+        }
     }
 
     #[test]

@@ -113,6 +113,11 @@ impl ScanFile {
         &self.plain
     }
 
+    /// The names of its columns.
+    pub(super) fn columns(&self) -> Vec<&str> {
+        self.plain.iter().map(|field| field.name().as_str()).collect()
+    }
+
     /// Rows and stored bytes of each row group.
     pub(super) fn groups(&self) -> impl Iterator<Item = (u64, u64)> {
         let bytes = |group: &RowGroupMetaData| {

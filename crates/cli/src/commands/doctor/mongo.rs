@@ -98,7 +98,18 @@ async fn ask(
             Ok(found) => {
                 checks.push(Check::ok(name, "can be read"));
                 checks.extend(no_time(read));
-                checks.extend(index(read, found.indexed));
+                checks.extend(read.time.as_ref().map(|time| index(read, time, found.indexed, "each period")));
+                if let Some(column) = &read.watermark {
+                    match source.probe_collection(&read.place, Some(column)).await {
+                        Ok(found) => checks.push(index(read, column, found.indexed, "each load")),
+                        Err(error) => checks.push(Check::error(
+                            format!("index on {}", read.place),
+                            error.to_string(),
+                            error.hint(),
+                            error.exit_code(),
+                        )),
+                    }
+                }
             }
             Err(error) => {
                 let absent =
@@ -218,21 +229,18 @@ fn rights(roles: Option<&[String]>, legacy: bool) -> Check {
     Check::ok("rights", roles.join(", "))
 }
 
-fn index(read: &Read, indexed: Option<bool>) -> Option<Check> {
-    let time = read.time.as_ref()?;
+/// Whether documents are found by a field, which `who` does.
+fn index(read: &Read, field: &str, indexed: Option<bool>, who: &str) -> Check {
     let name = format!("index on {}", read.place);
-    Some(match indexed {
-        Some(true) => Check::ok(name, format!("there is one on {time}")),
-        Some(false) => {
-            let found = format!("none on {time}: each period looks at every document");
-            Check::warning(
-                name,
-                found,
-                format!("db.getCollection(\"{}\").createIndex({{\"{time}\": 1}})", read.place),
-            )
-        }
+    match indexed {
+        Some(true) => Check::ok(name, format!("there is one on {field}")),
+        Some(false) => Check::warning(
+            name,
+            format!("none on {field}: {who} looks at every document"),
+            format!("db.getCollection(\"{}\").createIndex({{\"{field}\": 1}})", read.place),
+        ),
         None => Check::unknown(name, "the user may not see the indexes"),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -270,8 +278,14 @@ mod tests {
     fn an_old_version_and_a_missing_index_are_told() {
         assert_eq!(version("4.4.29", false).health, Health::Warning);
         assert_eq!(version("8.0.1", false).health, Health::Ok);
-        let read = Read { place: "usage".into(), time: Some("day".into()), activity: true, legacy: true };
-        let advice = index(&read, Some(false)).and_then(|check| check.advice);
+        let read = Read {
+            place: "usage".into(),
+            time: Some("day".into()),
+            watermark: None,
+            activity: true,
+            legacy: true,
+        };
+        let advice = index(&read, "day", Some(false), "each period").advice;
         assert_eq!(advice.as_deref(), Some("db.getCollection(\"usage\").createIndex({\"day\": 1})"));
         assert!(no_time(&Read { time: None, ..read }).is_some());
     }

@@ -60,7 +60,15 @@ pub(super) async fn examine(
             continue;
         };
         match source.probe_table(&name, read.time.as_deref()).await {
-            Ok(found) => checks.extend(table(read, &name, &found, &probe)),
+            Ok(found) => {
+                checks.extend(table(read, &name, &found, &probe));
+                if let Some(column) = read.watermark.as_ref().filter(|_| found.readable) {
+                    match source.probe_table(&name, Some(column)).await {
+                        Ok(found) => checks.push(index(read, &name, column, &found, "each load")),
+                        Err(error) => checks.push(failed(&error)),
+                    }
+                }
+            }
             Err(error) => {
                 let absent = matches!(&error, SourceError::Postgres(e) if e.fault == Fault::Unknown);
                 let code = if absent { ExitCode::Usage } else { error.exit_code() };
@@ -177,6 +185,12 @@ fn table(read: &Read, name: &TableName, found: &TableProbe, probe: &PostgresProb
         checks.push(Check::error(label("table", read), what, Some(advice), ExitCode::Infrastructure));
         return checks;
     }
+    if found.hides_rows {
+        let advice = format!("ALTER ROLE {} BYPASSRLS, or read a table without policies", probe.user);
+        let what = format!("row-level security hides rows of it from {}", probe.user);
+        checks.push(Check::error(label("table", read), what, Some(advice), ExitCode::Infrastructure));
+        return checks;
+    }
     let superuser = probe.powers.iter().any(|power| power == "superuser");
     if found.writes.is_empty() || superuser || !read.legacy {
         let rows =
@@ -194,20 +208,24 @@ fn table(read: &Read, name: &TableName, found: &TableProbe, probe: &PostgresProb
         ));
     }
     checks.extend(no_time(read));
-    let Some(time) = &read.time else { return checks };
-    checks.push(if !found.has_column {
-        let advice = Some("check `time` of the input".to_owned());
-        Check::error(label("index on", read), format!("there is no column {time}"), advice, ExitCode::Usage)
-    } else if found.indexed {
-        Check::ok(label("index on", read), format!("there is one on {time}"))
-    } else if found.rows.is_some_and(|rows| rows < SMALL) {
-        Check::ok(label("index on", read), format!("none on {time}, and none is needed for so few rows"))
-    } else {
-        let advice = format!("CREATE INDEX CONCURRENTLY ON {name} (\"{time}\")");
-        let what = format!("none on {time}: each period reads the whole table");
-        Check::warning(label("index on", read), what, advice)
-    });
+    checks.extend(read.time.as_ref().map(|time| index(read, name, time, found, "each period")));
     checks
+}
+
+/// Whether rows are found by a column, which `who` does.
+fn index(read: &Read, name: &TableName, column: &str, found: &TableProbe, who: &str) -> Check {
+    let label = label("index on", read);
+    if !found.has_column {
+        let advice = Some("check `time` and `watermark` of the input".to_owned());
+        Check::error(label, format!("there is no column {column}"), advice, ExitCode::Usage)
+    } else if found.indexed {
+        Check::ok(label, format!("there is one on {column}"))
+    } else if found.rows.is_some_and(|rows| rows < SMALL) {
+        Check::ok(label, format!("none on {column}, and none is needed for so few rows"))
+    } else {
+        let advice = format!("CREATE INDEX CONCURRENTLY ON {name} (\"{column}\")");
+        Check::warning(label, format!("none on {column}: {who} reads the whole table"), advice)
+    }
 }
 
 #[cfg(test)]
@@ -258,11 +276,17 @@ mod tests {
 
     #[test]
     fn more_than_reading_names_what_to_revoke() {
-        let read =
-            Read { place: "core.usage".into(), time: Some("day".into()), activity: true, legacy: true };
+        let read = Read {
+            place: "core.usage".into(),
+            time: Some("day".into()),
+            watermark: None,
+            activity: true,
+            legacy: true,
+        };
         let name = TableName::parse("core.usage").unwrap_or_else(|error| panic!("{error}"));
         let found = TableProbe {
             readable: true,
+            hides_rows: false,
             writes: vec!["DELETE".into(), "INSERT".into()],
             has_column: true,
             indexed: false,
@@ -275,6 +299,11 @@ mod tests {
             "{advice:?}"
         );
         assert_eq!(advice[1], "CREATE INDEX CONCURRENTLY ON \"core\".\"usage\" (\"day\")");
+        let load = index(&read, &name, "changed", &found, "each load");
+        assert_eq!(load.found, "none on changed: each load reads the whole table");
+        let hidden = TableProbe { hides_rows: true, ..found.clone() };
+        let told = &table(&read, &name, &hidden, &probe())[0];
+        assert!(told.found.contains("row-level security") && told.health == Health::Error, "{}", told.found);
         let refused = TableProbe { readable: false, ..found };
         assert_eq!(table(&read, &name, &refused, &probe())[0].health, Health::Error);
     }

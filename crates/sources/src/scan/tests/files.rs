@@ -3,7 +3,7 @@
 use arrow::array::{AsArray, FixedSizeBinaryArray};
 
 use super::*;
-use crate::TableKind;
+use crate::{TableKind, read_relation};
 
 #[tokio::test]
 async fn row_groups_of_all_files_follow_each_other() {
@@ -63,6 +63,31 @@ async fn drift_names_both_files_and_types_before_a_row_is_read() {
         error.starts_with("column \"id\" is Int64 in ") && error.contains("1.parquet but Utf8 in "),
         "{error}"
     );
+}
+
+/// Rows with null where a file has no such column would hide that its writer lost it.
+#[tokio::test]
+async fn a_column_that_a_file_lacks_is_told_before_a_row_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let id: ArrayRef = Arc::new(Int64Array::from(vec![1]));
+    let id = RecordBatch::try_from_iter([("id", id)]).unwrap();
+    put(folder.path(), "t/1.parquet", write(&simple(0..9), Default::default()));
+    put(folder.path(), "t/2.parquet", write(&id, Default::default()));
+    let error = open(folder.path(), "t").await.unwrap_err();
+    assert!(
+        matches!(&error, SourceError::ColumnLacks { lacks, .. } if lacks.ends_with("2.parquet")),
+        "{error}"
+    );
+    assert_eq!(u8::from(error.exit_code()), 2);
+    let read = read_relation("t", folder.path(), &BTreeMap::new(), None, &[]).await.unwrap_err();
+    assert!(matches!(read, SourceError::ColumnLacks { .. }), "{read}");
+    // A file without rows hides nothing.
+    put(folder.path(), "t/2.parquet", write(&id.slice(0, 0), Default::default()));
+    assert_eq!(open(folder.path(), "t").await.unwrap().rows(), 9);
+    put(folder.path(), "c/1.csv", "id,v\n1,2\n");
+    put(folder.path(), "c/2.csv", "id\n2\n");
+    let read = read_relation("c", folder.path(), &BTreeMap::new(), None, &[]).await.unwrap_err();
+    assert_eq!(read.to_string(), "column \"v\" is in 1.csv but not in 2.csv");
 }
 
 #[tokio::test]

@@ -86,7 +86,8 @@ async fn files_of_other_widths_become_one_table() {
         Arc::new(Decimal128Array::from(vec![1, 2]).with_precision_and_scale(12, 4).unwrap());
     let float: ArrayRef = Arc::new(Float64Array::from(vec![0.5, -0.0]));
     let text: ArrayRef = Arc::new(StringArray::from(vec!["x", "y"]));
-    let first = [("a", ints), ("m", money), ("v", Arc::clone(&whole))];
+    let none: ArrayRef = Arc::new(StringArray::from(vec![None::<&str>; 2]));
+    let first = [("a", ints), ("m", money), ("v", Arc::clone(&whole)), ("t", none)];
     let second = [("t", text), ("m", finer), ("v", float), ("a", whole)];
     put(folder.path(), "t/1.parquet", write(&RecordBatch::try_from_iter(first).unwrap(), Default::default()));
     put(

@@ -36,6 +36,38 @@ async fn a_right_that_was_taken_away_is_told() {
     .await;
 }
 
+/// A policy leaves rows out without a word; here the server refuses instead.
+#[tokio::test]
+async fn rows_that_a_policy_would_hide_are_refused() {
+    in_schema("policies", async |place| {
+        let role = format!("policed_{}", std::process::id());
+        place
+            .sql(&format!(
+                "CREATE TABLE usage AS SELECT g AS id FROM generate_series(1, 9) g; \
+                 CREATE ROLE {role} LOGIN PASSWORD 'r3ader'; \
+                 GRANT USAGE ON SCHEMA {} TO {role}; GRANT SELECT ON usage TO {role}",
+                place.schema
+            ))
+            .await;
+        let source = PostgresSource::connect(place.options_as(Some(&role), Some("r3ader"))).await.unwrap();
+        let table = TableName::parse("usage").unwrap();
+        let before = source.probe_table(&table, None).await.unwrap();
+        place
+            .sql("ALTER TABLE usage ENABLE ROW LEVEL SECURITY; CREATE POLICY few ON usage USING (id < 3)")
+            .await;
+        let after = source.probe_table(&table, None).await.unwrap();
+        let read = rows(&source, "SELECT id FROM usage", &[]).await;
+        place.sql(&format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+        assert_eq!((before.hides_rows, after.hides_rows), (false, true));
+        let error = read.unwrap_err();
+        let (kind, text) = fault(&error);
+        assert_eq!(kind, Fault::Forbidden);
+        assert!(text.contains("row-level security"), "{text}");
+        assert!(error.hint().is_some_and(|hint| hint.contains("BYPASSRLS")));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_dropped_table_and_a_dropped_column_are_told_by_name() {
     in_schema("dropped", async |place| {

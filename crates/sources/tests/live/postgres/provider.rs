@@ -26,6 +26,33 @@ async fn session(place: &Place) -> Arc<ServerSession> {
     Arc::new(ServerSession::open(Server::Postgres(place.options())).await.unwrap())
 }
 
+/// What no rule reads comes as the server writes it, and a column that went away is not one of nulls.
+#[tokio::test(flavor = "multi_thread")]
+async fn declared_columns_are_there_and_come_as_their_texts() {
+    in_schema("declared", async |place| {
+        place
+            .sql(
+                "CREATE TABLE usage (id int, span interval, at time, kwh float8); \
+                 INSERT INTO usage VALUES (1, '1 mon 2 days 03:04:05.5', '24:00', 0.5), (2, NULL, NULL, NULL)",
+            )
+            .await;
+        let session = session(&place).await;
+        let shape: Shape =
+            serde_json::from_value(serde_json::json!({"span": "text", "at": "text", "kwh": "float"})).unwrap();
+        let asked = request(&place, "usage", Some(shape));
+        let read = async || session.stream(&asked).await?.into_table().await;
+        let table = read().await.unwrap();
+        let text = arrow::util::pretty::pretty_format_batches(&table.batches).unwrap().to_string();
+        assert!(text.contains("| 24:00:00 | 1  | 0.5 | 1 mon 2 days 03:04:05.5 |"), "{text}");
+        assert!(table.report.misfits.is_empty(), "{:?}", table.report.misfits);
+        place.sql("ALTER TABLE usage RENAME kwh TO kwh_total").await;
+        let error = read().await.unwrap_err();
+        assert!(error.to_string().ends_with("usage has no column \"kwh\""), "{error}");
+        assert_eq!(u8::from(error.exit_code()), 2);
+    })
+    .await;
+}
+
 /// Values of every kind that is compared, the awkward ones among them.
 async fn awkward(place: &Place) {
     place
@@ -128,7 +155,7 @@ async fn filters_give_the_rows_of_the_table_under_the_rules_of_a_shape() {
         let shape: Shape = serde_json::from_value(serde_json::json!({
             "loose": "float", "exact": {"type": "decimal", "precision": 9, "scale": 2}, "n8": "integer", "x4": "float",
             "day": "date", "at": {"type": "timestamp", "time_zone": "Europe/Paris"}, "atz": "timestamp", "name": "text",
-            "mood": "text", "key": "text", "paid": {"type": "boolean", "missing": true}, "code": "integer", "absent": "text",
+            "mood": "text", "key": "text", "paid": {"type": "boolean", "missing": true}, "code": "integer", "absent": {"type": "text", "missing": true},
             "doc": "json"
         }))
         .unwrap();
