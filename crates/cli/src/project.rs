@@ -51,6 +51,9 @@ pub(crate) fn check(root: &Path, environment: &str) -> Result<(ProjectFiles, Loa
         }
         value
     });
+    for source in loaded.project.iter().flat_map(|project| project.settings.source.values()) {
+        secrets::only_of_source(&source.url, &source.options);
+    }
     Ok((files, loaded))
 }
 

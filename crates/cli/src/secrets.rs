@@ -1,6 +1,7 @@
 //! Values of `${VAR}` are never printed: whatever a command writes for people, programs or files passes through here.
 
 use std::{
+    collections::BTreeMap,
     io::Write,
     sync::{Mutex, PoisonError},
 };
@@ -64,6 +65,35 @@ pub(crate) fn keep_of_url(url: &str) {
     }
 }
 
+/// Of the values that make up the settings of a source, only passwords and keys are secrets. A user or a host that is
+/// masked would say nothing to a person on call, and one that is called like a word of a report would make it unreadable.
+pub(crate) fn only_of_source(url: &str, options: &BTreeMap<String, String>) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
+    let user = login.split(':').next().unwrap_or_default();
+    for part in place.split(['/', '?', ',', '&']).chain([user, url, place]) {
+        open(part);
+        part.split([':', '=']).for_each(open);
+    }
+    for (name, value) in options {
+        let name = name.to_ascii_lowercase();
+        if SECRET_OPTIONS.iter().any(|word| name.contains(word)) && !name.ends_with("access_key_id") {
+            keep(value);
+        } else {
+            open(value);
+        }
+    }
+    keep_of_url(url);
+}
+
+/// What the names of options hold whose values are secrets.
+const SECRET_OPTIONS: [&str; 6] = ["secret", "token", "password", "key", "credential", "sas"];
+
+/// Says that a value is no secret, as far as it is nothing else besides.
+fn open(value: &str) {
+    SECRETS.lock().unwrap_or_else(PoisonError::into_inner).retain(|secret| secret != value);
+}
+
 /// As JSON writes it.
 fn escaped(secret: &str) -> String {
     let quoted = serde_json::Value::from(secret).to_string();
@@ -81,6 +111,24 @@ mod tests {
         log.write_all(b"login with p%40ss+word%26 or p@ss+word&").unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(String::from_utf8_lossy(&log.0), "login with *** or ***");
         keep_of_url("mongodb://h/core");
+    }
+
+    #[test]
+    fn users_hosts_and_places_are_no_secrets() {
+        let options = [("aws_access_key_id", "svc-reader-17"), ("aws_secret_access_key", "not-for-a-log")];
+        let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        for value in ["svc-reader-17", "db17.example", "legacy-core-17", "not-for-a-log", "pa55word-of-it"] {
+            keep(value);
+        }
+        only_of_source(
+            "postgres://svc-reader-17:pa55word-of-it@db17.example:5432/legacy-core-17?x=y",
+            &options,
+        );
+        let told = "svc-reader-17 at db17.example/legacy-core-17: not-for-a-log, pa55word-of-it";
+        assert_eq!(masked(told), "svc-reader-17 at db17.example/legacy-core-17: ***, ***");
+        // A user whose password is his name.
+        only_of_source("mongodb://reader-one:reader-one@h/db", &options);
+        assert_eq!(masked("login of reader-one"), "login of ***");
     }
 
     #[test]
