@@ -39,7 +39,7 @@ impl Scratch {
             // Between the two somebody else may have taken the file for one that was left.
             if lock.exists() {
                 let folder = lock.with_extension("");
-                std::fs::create_dir(&folder)?;
+                make(&folder)?;
                 return Ok(Self { folder, lock, _locked: file });
             }
         }
@@ -54,6 +54,14 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         remove(&self.folder, &self.lock);
     }
+}
+
+/// Nobody else is to read the rows in it.
+fn make(folder: &Path) -> io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 fn sweep(spill: &Path) {
@@ -98,6 +106,12 @@ mod tests {
         let project = spill.path().join("not/there");
         let first = Scratch::new(&project).unwrap();
         std::fs::write(first.path().join("rows.parquet"), "rows").unwrap();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = std::fs::metadata(first.path()).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
+        }
         // As of a process that was killed: nobody holds the lock.
         let left = project.join("process-left");
         std::fs::write(project.join("process-left.lock"), "").unwrap();
