@@ -253,7 +253,11 @@ fn customers(text: &mut String, report: &RunReport, style: Style) {
     if report.customers_total > wrong.len().min(CUSTOMERS) as u64 {
         let listed = wrong.len().saturating_sub(CUSTOMERS);
         let more = if listed > 0 {
-            format!("and {} more that differ; ", count(listed as u64))
+            // The report has the worst ones only: where all of these differ, others may.
+            let all_differ = wrong.len() == report.customers.len()
+                && report.customers_total > report.customers.len() as u64;
+            let least = if all_differ { "at least " } else { "" };
+            format!("and {least}{} more that differ; ", count(listed as u64))
         } else {
             String::new()
         };
