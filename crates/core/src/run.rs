@@ -479,7 +479,7 @@ pub struct Finding {
     pub signature: String,
     /// One sentence, for example `new = 1000 × legacy`.
     pub detail: String,
-    /// The segment as a SQL condition over the result; `true` where it is everywhere.
+    /// The segment as a SQL condition over the result; `true` where it is everywhere or no column tells where.
     #[serde(rename = "where")]
     pub segment: String,
     /// The measure or attribute; `presence` for rows on one side only.

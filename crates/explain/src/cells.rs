@@ -1,6 +1,11 @@
 //! Cells that no declared change accounts for, in memory.
 
+pub(crate) mod exact;
 mod reader;
+
+use std::{cmp::Ordering, collections::BTreeSet};
+
+use self::exact::Exact;
 
 pub use reader::CellReader;
 #[cfg(test)]
@@ -46,6 +51,8 @@ pub struct UnexplainedCell {
     pub without_changes: Option<f64>,
     /// w(all): the legacy figure with all declared fixes.
     pub with_fixes: Option<f64>,
+    /// w(all) and v(∅) of integers and decimals where neither is null.
+    pub exact: Option<Exact>,
     /// The legacy value as text.
     pub legacy_text: Option<String>,
     /// The new value as text.
@@ -55,6 +62,9 @@ pub struct UnexplainedCell {
 impl UnexplainedCell {
     /// U = v(∅) − w(all); an absent or null figure counts 0, one that is not finite leaves 0.
     pub fn unexplained(&self) -> f64 {
+        if let Some((exact, difference)) = self.exact.and_then(|e| Some((e, e.difference()?))) {
+            return exact::to_f64(difference, exact.scale);
+        }
         let u = self.without_changes.unwrap_or(0.0) - self.with_fixes.unwrap_or(0.0);
         if u.is_finite() { u } else { 0.0 }
     }
@@ -65,6 +75,17 @@ impl UnexplainedCell {
         let finite = |value: Option<f64>| value.filter(|v| v.is_finite());
         Some((finite(self.with_fixes)?, finite(self.without_changes)?))
     }
+
+    /// The pair without rounding: of integers, decimals, and floats that are whole numbers.
+    pub(crate) fn units(&self) -> Option<Exact> {
+        self.exact.or_else(|| self.pair().and_then(|(legacy, new)| Exact::of_whole(legacy, new)))
+    }
+
+    /// How the new figure of a pair lies to the legacy one.
+    pub(crate) fn order(&self) -> Option<Ordering> {
+        let (legacy, new) = self.pair()?;
+        self.exact.map_or_else(|| new.partial_cmp(&legacy), |exact| Some(exact.order()))
+    }
 }
 
 /// Unexplained cells of one run.
@@ -74,6 +95,8 @@ pub struct Cells {
     pub key_columns: Vec<String>,
     /// The column that names the customer, where it is part of the key.
     pub customer: Option<String>,
+    /// The columns that hold text.
+    pub texts: BTreeSet<String>,
     /// At most [`CAP`] of them.
     pub cells: Vec<UnexplainedCell>,
     /// How many there were before the cap.

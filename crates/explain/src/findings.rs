@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use arrow::datatypes::i256;
 use dualrun_compare::exact_sum::ExactSum;
 use dualrun_core::run::{Finding, FindingSample, figures::Figure};
 
 use self::follow::link;
 use crate::{
-    cells::{CellKind, Cells},
+    cells::{CellKind, Cells, exact::to_text},
     context::Context,
     identity::short_id,
     segment,
@@ -234,8 +235,21 @@ fn finding(
             .truncated()
             .then_some(FindingSample { cells: group.cells.cells.len() as u64, of: group.cells.total }),
         share_of_unexplained: share,
-        gross: measure.then(|| Figure::from_f64(gross)),
+        gross: measure
+            .then(|| exact_gross(group.cells, &named.rows).unwrap_or_else(|| Figure::from_f64(gross))),
     }
+}
+
+/// Σ|U| of integers and decimals to the last digit; `None` for other figures.
+fn exact_gross(cells: &Cells, rows: &[usize]) -> Option<Figure> {
+    let cells =
+        || rows.iter().filter_map(|row| cells.cells.get(*row)).filter(|c| c.kind == CellKind::Measure);
+    let scale = cells().next()?.exact?.scale;
+    let sum = cells().try_fold(i256::ZERO, |sum, cell| {
+        let exact = cell.exact.filter(|exact| exact.scale == scale)?;
+        sum.checked_add(exact.difference()?.checked_abs()?)
+    })?;
+    Some(Figure(to_text(sum, scale)))
 }
 
 /// Σ|U|.

@@ -21,11 +21,17 @@ pub(crate) const CARDINALITY: usize = 50;
 
 /// The segment of some cells of one column as a SQL condition over the result: `region = 'FR'`, or `true` where
 /// they are everywhere or no column tells them from other rows. `column_rows` are all unexplained cells of the
-/// column; they stand for the rows of the result where no totals are known.
+/// column. Where no totals are known nobody can say that the cells are everywhere: then it is what all of them share,
+/// else what tells them from the other unexplained cells.
 pub fn describe(cells: &Cells, context: &Context, column_rows: &[usize], matched: &[usize]) -> String {
     let mut best: Option<(f64, String)> = None;
     if matched.len() < 2 {
         return "true".into();
+    }
+    if context.totals.total() == 0
+        && let Some(shared) = shared(cells, matched)
+    {
+        return shared;
     }
     for axis in candidates(cells, context) {
         let inside = by_value(cells, context, matched, axis);
@@ -53,6 +59,17 @@ pub fn describe(cells: &Cells, context: &Context, column_rows: &[usize], matched
         }
     }
     best.map_or_else(|| "true".into(), |(_, condition)| condition)
+}
+
+/// The values of key columns that all cells have.
+fn shared(cells: &Cells, rows: &[usize]) -> Option<String> {
+    let keys = || rows.iter().filter_map(|row| cells.cells.get(*row)).map(|cell| &cell.key);
+    let first = keys().next()?;
+    let conditions: Vec<String> = (cells.key_columns.iter().zip(first).enumerate())
+        .filter(|(i, (_, value))| keys().all(|key| key.get(*i) == Some(value)))
+        .map(|(_, (name, value))| condition(name, &[value]))
+        .collect();
+    (!conditions.is_empty()).then(|| conditions.join(" AND "))
 }
 
 /// A column by whose values cells are told apart.
@@ -192,13 +209,24 @@ mod tests {
     }
 
     #[test]
+    fn without_totals_all_that_is_shared_is_said() {
+        let found = cells(&[["a", "FR", "1"], ["b", "FR", "1"], ["b", "DE", "1"], ["a", "DE", "2"]]);
+        let said = |rows: &[usize]| describe(&found, &Context::default(), rows, rows);
+        assert_eq!(said(&[0, 1]), "region = 'FR' AND day = '1'");
+        assert_eq!(said(&[0, 1, 2]), "day = '1'");
+        assert_eq!((said(&[0, 1, 2, 3]), said(&[0])), ("true".to_owned(), "true".to_owned()));
+    }
+
+    #[test]
     fn without_totals_the_other_unexplained_cells_stand_for_the_rows() {
-        let mut keys = vec![["a", "DE", "1"]; 78];
-        keys.extend([["a", "FR", "1"], ["b", "FR", "1"]]);
+        let mut keys: Vec<[String; 3]> =
+            (0..78).map(|i| ["a".to_owned(), ["DE", "US"][i % 2].to_owned(), i.to_string()]).collect();
+        keys.extend([["a", "FR", "1"], ["b", "IE", "2"]].map(|key| key.map(str::to_owned)));
+        let keys: Vec<[&str; 3]> = keys.iter().map(|key| key.each_ref().map(String::as_str)).collect();
         let found = cells(&keys);
         let all: Vec<usize> = (0..80).collect();
         let context = Context::default();
-        assert_eq!(describe(&found, &context, &all, &[78, 79]), "region = 'FR'");
+        assert_eq!(describe(&found, &context, &all, &[78, 79]), "region IN ('FR', 'IE')");
         assert_eq!(describe(&found, &context, &all, &all), "true");
     }
 

@@ -5,8 +5,13 @@
 
 use std::collections::HashMap;
 
+use arrow::datatypes::i256;
+
 use crate::{
-    cells::{CellKind, Cells, UnexplainedCell},
+    cells::{
+        CellKind, Cells, UnexplainedCell,
+        exact::{Exact, fraction},
+    },
     context::Context,
 };
 
@@ -126,8 +131,13 @@ impl<'a> Facts<'a> {
     /// How far a figure may lie from what a pattern predicts: float noise, and what the tolerance of the column
     /// allows as long as that is small beside the difference itself.
     pub(crate) fn slack(&self, column: &str, legacy: f64, new: f64) -> f64 {
+        1e-9 * new.abs() + self.allowed(column, legacy, new)
+    }
+
+    /// What the tolerance of the column allows, as long as that is small beside the difference itself.
+    pub(crate) fn allowed(&self, column: &str, legacy: f64, new: f64) -> f64 {
         let allowed = self.context.tolerances.get(column).map_or(0.0, |t| t.allowance(legacy, new));
-        1e-9 * new.abs() + allowed.min(1e-3 * (new - legacy).abs())
+        allowed.min(1e-3 * (new - legacy).abs())
     }
 }
 
@@ -147,6 +157,41 @@ impl<'a> Group<'a> {
     /// The cells that `fits` holds for.
     fn matching(&self, fits: impl Fn(f64, f64) -> bool) -> Vec<usize> {
         self.pairs().filter(|(_, legacy, new)| fits(*legacy, *new)).map(|(row, ..)| row).collect()
+    }
+
+    /// The figures of a pair without rounding; `None` for floats that are no whole numbers.
+    fn exact(&self, row: usize) -> Option<Exact> {
+        self.cells.cells.get(row)?.units()
+    }
+
+    /// Whether new = legacy × `numerator` ÷ `denominator` to half a unit of the last digit. Floats have no last digit:
+    /// of them this says nothing.
+    fn is_times(&self, facts: &Facts<'_>, row: usize, numerator: i256, denominator: i256) -> bool {
+        self.exact(row).zip(self.cells.cells[row].pair()).is_none_or(|(exact, (legacy, new))| {
+            exact.is_times(numerator, denominator, facts.allowed(self.column, legacy, new))
+        })
+    }
+
+    /// Those of the cells in which new = ratio × legacy to half a unit of the last digit, and the ratio as text: with so
+    /// many digits that it tells the ratio from 1 and brings these figures about.
+    fn by_ratio(&self, facts: &Facts<'_>, ratio: f64, rows: &[usize]) -> (String, Vec<usize>) {
+        let mut best = (figure(ratio), Vec::new());
+        for digits in [9, 12, 15, 17] {
+            let text = significant(ratio, digits);
+            let shown: f64 = text.parse().unwrap_or(ratio);
+            if (shown - ratio).abs() > 1e-6 * (ratio - 1.0).abs() {
+                continue;
+            }
+            let fits = |row: &usize| fraction(&text).is_none_or(|(n, d)| self.is_times(facts, *row, n, d));
+            let found: Vec<usize> = rows.iter().copied().filter(fits).collect();
+            if best.1.is_empty() || found.len() > best.1.len() {
+                best = (text, found);
+            }
+            if best.1.len() == rows.len() {
+                break;
+            }
+        }
+        best
     }
 
     /// The median of what `of` gives for the pairs; `None` where it gives nothing.
@@ -176,7 +221,12 @@ impl Match {
 
 /// A figure for people: at most nine significant digits, no exponent for usual sizes.
 fn figure(value: f64) -> String {
-    let rounded: f64 = format!("{value:.8e}").parse().unwrap_or(value);
+    significant(value, 9)
+}
+
+/// The same with at most so many significant digits.
+fn significant(value: f64, digits: usize) -> String {
+    let rounded: f64 = format!("{value:.*e}", digits.saturating_sub(1)).parse().unwrap_or(value);
     if rounded != 0.0 && !(1e-6..1e15).contains(&rounded.abs()) {
         format!("{rounded:e}")
     } else {

@@ -7,11 +7,14 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray, StructArray},
     buffer::{BooleanBuffer, NullBuffer},
     compute::{can_cast_types, cast, kernels::cmp::eq},
-    datatypes::{DataType, UInt64Type},
+    datatypes::{DataType, UInt64Type, i256},
 };
 use dualrun_compare::{nearest_floats, text::value_text, types::is_exact_number};
 
-use super::{CAP, CellKind, Cells, PRESENCE, UnexplainedCell};
+use super::{
+    CAP, CellKind, Cells, PRESENCE, UnexplainedCell,
+    exact::{Exact, Units},
+};
 use crate::error::ExplainError;
 
 /// The column under which a key that occurs more than once is reported.
@@ -69,6 +72,9 @@ impl CellReader {
     /// A column that is missing or has a type that cannot be read.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), ExplainError> {
         let verdicts = Verdicts::new(batch, &self.cells.key_columns, &self.attributes)?;
+        if self.cells.texts.is_empty() {
+            self.cells.texts = texts(batch);
+        }
         let count = verdicts.count();
         self.cells.total += count;
         // Texts and floats cost more than counting: they are made only where a cell is kept.
@@ -225,6 +231,7 @@ struct Side {
     values: ArrayRef,
     nulls: Option<NullBuffer>,
     floats: Option<Float64Array>,
+    units: Option<Units>,
 }
 
 /// Which relations lack a row.
@@ -300,6 +307,7 @@ impl<'a> Values<'a> {
             found.with_fixes = replay(&cell.with_fixes, absent.with_fixes).unwrap_or(found.legacy);
             found.without_changes =
                 replay(&cell.without_changes, absent.without_changes).unwrap_or(found.new);
+            found.exact = cell.exact(row, absent);
         }
         Ok(found)
     }
@@ -335,6 +343,7 @@ impl<'a> Values<'a> {
             new: None,
             without_changes: None,
             with_fixes: None,
+            exact: None,
             legacy_text: None,
             new_text: None,
         }
@@ -354,6 +363,17 @@ impl Cell {
             with_fixes: side("with_fixes")?,
         })
     }
+
+    /// w(all) and v(∅) in units.
+    fn exact(&self, row: usize, absent: &Absent) -> Option<Exact> {
+        let of = |replay: &Option<Side>, replay_lacks, own: &Side, own_lacks| match replay {
+            Some(side) => side.exact(row, replay_lacks),
+            None => own.exact(row, own_lacks),
+        };
+        let (legacy, scale) = of(&self.with_fixes, absent.with_fixes, &self.legacy, absent.legacy)?;
+        let (new, other) = of(&self.without_changes, absent.without_changes, &self.new, absent.new)?;
+        (scale == other).then_some(Exact { legacy, new, scale })
+    }
 }
 
 impl Side {
@@ -363,6 +383,7 @@ impl Side {
             values: values.clone(),
             nulls: values.logical_nulls(),
             floats: floats.map_err(|source| unreadable(column.name, "a number", source))?,
+            units: column.is_measure.then(|| Units::new(values)).flatten(),
         })
     }
 
@@ -380,12 +401,32 @@ impl Side {
         Some(if value.is_finite() { value } else { f64::NAN })
     }
 
+    /// The same in units of the last digit, and how many digits there are.
+    fn exact(&self, row: usize, absent: bool) -> Option<(i256, u32)> {
+        let units = self.units.as_ref().filter(|_| absent || !self.is_null(row))?;
+        Some((units.value(row, absent)?, units.scale()))
+    }
+
     fn text(&self, column: &str, row: usize) -> Result<Option<String>, ExplainError> {
         if self.is_null(row) {
             return Ok(None);
         }
         value_text(&self.values, row).map_err(|source| unreadable(column, "text", source))
     }
+}
+
+/// The columns of texts: keys as they are, compared columns by their legacy values.
+fn texts(batch: &RecordBatch) -> BTreeSet<String> {
+    let is_text = |column: &ArrayRef| {
+        let compared = column.as_struct_opt().and_then(|cells| cells.column_by_name("legacy"));
+        match compared.unwrap_or(column).data_type() {
+            DataType::Dictionary(_, values) => values.is_string(),
+            DataType::RunEndEncoded(_, values) => values.data_type().is_string(),
+            of => of.is_string(),
+        }
+    };
+    let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+    columns.filter(|(_, column)| is_text(column)).map(|(field, _)| field.name().clone()).collect()
 }
 
 /// How often a key occurs, as text.

@@ -266,6 +266,11 @@ fn every_type_of_a_number_becomes_a_float_and_an_exact_text() {
     let kinds: Vec<_> = cells.iter().map(|c| c.kind == CellKind::Measure).collect();
     assert_eq!(kinds, [true, true, true, false]);
     assert_eq!((cells[0].legacy, cells[1].new, cells[2].new), (Some(1.1), Some(two_53), Some(7.0)));
+    // What the nearest floats do not tell.
+    let by: Vec<_> = cells.iter().map(|c| (c.order(), c.unexplained())).collect();
+    let higher = Some(std::cmp::Ordering::Greater);
+    assert_eq!(by[..3], [(higher, 1e-18), (higher, 1.0), (higher, 9_223_372_036_854_775_815.0)]);
+    assert_eq!(by[3], (None, 0.0));
 }
 
 #[test]
@@ -277,6 +282,37 @@ fn numbers_that_are_compared_for_equality_are_attributes_where_they_are_named() 
     assert_eq!((cells.total, cells.cells.len()), (6, 6));
     assert!(cells.cells.iter().all(|c| c.kind != CellKind::Measure));
     assert_eq!((cells.cells[0].legacy, cells.cells[0].legacy_text.as_deref()), (None, Some("1.5")));
+}
+
+#[test]
+fn columns_of_texts_are_known() {
+    let key = ["customer".to_owned(), "region".to_owned()];
+    let cells = cells_from_differences(&[every_kind()], &key, None).unwrap();
+    for (column, is_text) in [("customer", true), ("source", true), ("kwh", false)] {
+        assert_eq!(cells.texts.contains(column), is_text, "{column}");
+    }
+}
+
+#[test]
+fn exact_figures_of_absent_rows_are_0_and_of_nulls_none() {
+    let whole = |values: [Option<i64>; 3]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    let column = compared(
+        &[Some("unexplained"); 3],
+        vec![
+            ("legacy", whole([Some(5), None, None])),
+            ("new", whole([Some(7), Some(3), Some(1)])),
+            ("without_changes", whole([Some(6), Some(3), Some(1)])),
+        ],
+    );
+    let rows = [("a", "x", "paired"), ("a", "y", "only_new"), ("a", "z", "paired")]
+        .map(|(customer, region, row)| (customer, region, row, "unexplained", None));
+    let cells = read(&stored(&rows, vec![("n", column)]));
+    let exact: Vec<_> = cells
+        .iter()
+        .filter(|c| c.kind == CellKind::Measure)
+        .map(|c| c.exact.map(|e| (e.legacy.as_i128(), e.new.as_i128(), e.scale)))
+        .collect();
+    assert_eq!(exact, [Some((5, 6, 0)), Some((0, 3, 0)), None]);
 }
 
 #[test]

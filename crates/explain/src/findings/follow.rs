@@ -59,7 +59,12 @@ fn follow(lead: &Searched<'_>, column: &Searched<'_>, facts: &Facts<'_>) -> Opti
         let noise = 1e-9 * new.abs().max(legacy.abs());
         // The tolerance of the column counts only as far as it is small beside the difference.
         let near = noise.max(facts.slack(column.group.column, legacy, new)).min(1e-2 * (new - legacy).abs());
-        if (new - ratio * legacy).abs() <= near {
+        let exact = || {
+            let allowed = facts.allowed(column.group.column, legacy, new);
+            let units = cells[row].units().zip(cells[*at].units());
+            units.is_none_or(|(own, leading)| own.has_ratio_of(leading, allowed))
+        };
+        if (new - ratio * legacy).abs() <= near && exact() {
             moved.push((row, *named_by.get(at)?, ratio));
         }
     }
@@ -113,7 +118,7 @@ mod tests {
         cells::Cells,
         context::Context,
         findings,
-        signatures::testing::{cell, empty},
+        signatures::testing::{cell, decimals, empty},
     };
 
     /// `gb` as given, `kwh` = 0.392 × `gb`, with `off` on the new figure of one row.
@@ -156,6 +161,28 @@ mod tests {
     fn a_column_that_moves_otherwise_stays_alone() {
         let found = said(&cells(&CUT, 0.4), "kwh");
         assert!(found.iter().all(|(_, detail)| !detail.contains("moves with")), "{found:?}");
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_move_alike_to_that_digit() {
+        let pairs = [(3, 10), (7, 5), (5, 9), (11, 2), (9, 31)];
+        let cells = |off: i128| {
+            let large = 10_i128.pow(20);
+            let of = |factor: i128, off: i128| {
+                decimals(&pairs.map(|(legacy, new)| (legacy * factor * large, new * factor * large + off)), 2)
+            };
+            let (mut cells, mut derived) = (of(1, 0), of(2, off));
+            derived.cells.iter_mut().for_each(|cell| cell.column = "kg".into());
+            cells.cells.append(&mut derived.cells);
+            cells
+        };
+        let moves = |off| {
+            let all = cells(off);
+            ["kg", "kwh"]
+                .iter()
+                .any(|c| said(&all, c).iter().any(|(_, detail)| detail.contains("moves with")))
+        };
+        assert!(moves(0) && !moves(1));
     }
 
     #[test]

@@ -2,7 +2,7 @@ use dualrun_core::input::Side;
 use proptest::prelude::*;
 
 use super::*;
-use crate::signatures::testing::{cell, empty, row};
+use crate::signatures::testing::{cell, decimals, empty, row};
 
 fn context() -> Context {
     Context { pipeline: "p".into(), period: Some("day".into()), ..Context::default() }
@@ -128,6 +128,13 @@ fn ids_stay_the_same_from_night_to_night() {
 }
 
 #[test]
+fn the_size_of_decimals_is_exact() {
+    let large = 10_i128.pow(37);
+    let found = findings(&decimals(&[(large, large + 1), (large, large - 12)], 18), &context());
+    assert_eq!((found.len(), found[0].gross.as_ref().unwrap().as_str()), (1, "0.000000000000000013"));
+}
+
+#[test]
 fn nothing_unexplained_gives_no_finding() {
     assert!(findings(&empty(), &context()).is_empty());
 }
@@ -175,8 +182,8 @@ fn large_groups_are_tried_on_a_sample_and_named_as_a_whole() {
         let legacy = f64::from(i) + 1.37;
         let region = ["FR", "DE", "US", "IE"][(i % 4) as usize];
         let new = if region == "FR" { legacy * 1000.0 } else { legacy + legacy.sqrt() };
-        let customer = format!("c{i}");
-        cells.cells.push(cell("kwh", [&customer, region, "2025-03-01"], Some(legacy), Some(new)));
+        let key = [format!("c{i}"), format!("2025-03-{:02}", i % 28 + 1)];
+        cells.cells.push(cell("kwh", [&key[0], region, &key[1]], Some(legacy), Some(new)));
     }
     let found = findings(&cells, &context());
     let said: Vec<_> = found.iter().map(|f| (f.signature.as_str(), f.segment.as_str(), f.rows)).collect();

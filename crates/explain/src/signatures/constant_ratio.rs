@@ -1,6 +1,7 @@
 //! One ratio on all rows.
 
-use super::{Detector, Facts, Group, Match, figure};
+use super::{Detector, Facts, Group, Match};
+use crate::cells::exact::to_f64;
 
 /// new = r × legacy with the same r everywhere.
 pub(super) struct ConstantRatio;
@@ -41,11 +42,17 @@ impl Detector for ConstantRatio {
             return None;
         }
         let matched = group.matching(|legacy, new| {
-            let near = facts.slack(group.column, legacy, new).max(1e-6 * (new - legacy).abs());
+            // Noise of the figures must not swallow the difference itself.
+            let off = (new - legacy).abs();
+            let near = facts.slack(group.column, legacy, new).min(1e-3 * off).max(1e-6 * off);
             legacy != 0.0 && (new - ratio * legacy).abs() <= near
         });
+        let (shown, matched) = group.by_ratio(facts, ratio, &matched);
         // Any two figures have a ratio: it takes three of different size to call it constant.
         if matched.len() < 3 || !group.distinct(&matched, 2) {
+            return None;
+        }
+        if !tells(group, ratio, &matched) {
             return None;
         }
         let name = name(ratio).map(|name| format!(" ({name})"));
@@ -53,8 +60,21 @@ impl Detector for ConstantRatio {
             let pair = facts.factors.instead(ratio)?;
             Some(format!(" (as {} ÷ {} in {}, {})", pair.new, pair.legacy, pair.table, pair.edition))
         });
-        Match::some(format!("new = {} × legacy{}", figure(ratio), name.unwrap_or_default()), matched)
+        Match::some(format!("new = {shown} × legacy{}", name.unwrap_or_default()), matched)
     }
+}
+
+/// Whether figures with a last digit are far enough apart to tell the ratio from the whole number beside it and an
+/// offset: 5000000001 is no multiple of 1.0000000002 because 5000000000 stands in the legacy result.
+fn tells(group: &Group<'_>, ratio: f64, rows: &[usize]) -> bool {
+    let beside = (ratio - ratio.round()).abs();
+    if beside == 0.0 || beside > 1e-3 {
+        return true;
+    }
+    let figures: Vec<_> = rows.iter().filter_map(|row| group.exact(*row)).collect();
+    let all = || figures.iter().map(|figure| figure.legacy);
+    let Some((least, most)) = all().min().zip(all().max()) else { return true };
+    most.checked_sub(least).is_some_and(|spread| beside * to_f64(spread, 0) >= 2.0)
 }
 
 /// What a ratio, or its inverse, is known for.
@@ -80,13 +100,15 @@ fn partial(group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
         .filter(|(_, legacy, new)| *legacy != 0.0 && (legacy.fract() != 0.0 || new.fract() != 0.0))
         .map(|(row, legacy, new)| (row, new / legacy, facts.slack(group.column, legacy, new) / legacy.abs()))
         .collect();
-    let (mut best, mut extreme) = (0usize, 1.0f64);
+    let (mut best, mut extreme, mut shown) = (0usize, 1.0f64, String::new());
     for candidate in NAMED.iter().flat_map(|(named, _)| [*named, 1.0 / named]) {
         let near =
             |(_, ratio, slack): &&(usize, f64, f64)| (ratio - candidate).abs() <= slack.max(1e-7 * candidate);
-        let exact = ratios.iter().filter(near).count();
+        let rows: Vec<usize> = ratios.iter().filter(near).map(|(row, ..)| *row).collect();
+        let (text, rows) = group.by_ratio(facts, candidate, &rows);
+        let exact = rows.len();
         if exact > best {
-            (best, extreme) = (exact, candidate);
+            (best, extreme, shown) = (exact, candidate, text);
         }
     }
     let all = group.rows.len();
@@ -108,9 +130,8 @@ fn partial(group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
     group.distinct(&side, EXACT).then_some(())?;
     let name = name(extreme)?;
     let detail = format!(
-        "new = {} × legacy ({name}) in {best} of {all} rows, between that and legacy in {between} others: it holds for \
-         some of what is added up",
-        figure(extreme)
+        "new = {shown} × legacy ({name}) in {best} of {all} rows, between that and legacy in {between} others: it holds for \
+         some of what is added up"
     );
     Match::some(detail, side)
 }
@@ -180,6 +201,27 @@ mod tests {
         // Two pairs with the same ratio name nothing.
         context.factors[0].values.push(value("EARTH", 436.43));
         assert_eq!(said(&context).as_deref(), Some("new = 1.69395938 × legacy"));
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_have_the_ratio_to_that_digit() {
+        let large = 10_i128.pow(17);
+        let varying: Vec<_> = (0..8).map(|i| (large + i, large + i + 2_000 + i % 3 - 1)).collect();
+        assert_eq!(detect(&ConstantRatio, &decimals(&varying, 2)), None);
+        let varying: Vec<_> = (0..8).map(|i| (1e12 + f64::from(i), 1e12 + 2e4 + f64::from(i * i))).collect();
+        assert_eq!(whole(&ConstantRatio, &varying), None);
+        // An offset on figures of nearly one size.
+        let near: Vec<_> =
+            (0..8).map(|i| (5e9 + f64::from(977 * i), -5e9 - f64::from(977 * i) + 1.0)).collect();
+        assert_eq!(whole(&ConstantRatio, &near), None);
+        // The text tells the ratio from 1, and is what brings the figures about.
+        let million = 10_i128.pow(6);
+        let near_one = |i: i128| ((large + i * million) * million, (large + i * million) * (million + 1));
+        let cells = decimals(&[near_one(1), near_one(2), near_one(3)], 2);
+        assert_eq!(detect(&ConstantRatio, &cells).unwrap().detail, "new = 1.000001 × legacy");
+        let gib = |i: i128| (million.pow(3) * i, 1_073_741_824 * i * 10_i128.pow(9));
+        let cells = decimals(&[gib(1), gib(2), gib(3)], 2);
+        assert_eq!(detect(&ConstantRatio, &cells).unwrap().detail, "new = 1.073741824 × legacy (GiB and GB)");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! A join that multiplies rows.
 
+use arrow::datatypes::i256;
+
 use super::{Detector, Facts, Group, Match, figure};
 
 /// The ratio is a small integer on every row; rows may have different ones.
@@ -30,6 +32,7 @@ impl Detector for FanOut {
                 let multiple = (large / small).round();
                 let slack = facts.slack(group.column, legacy, new).min(1e-6 * large.abs());
                 if (2.0..=MOST).contains(&multiple)
+                    && is_multiple(group, facts, row, multiple, up)
                     && (large - multiple * small).abs() <= slack.max(1e-9 * large.abs())
                 {
                     matched.push(row);
@@ -61,16 +64,18 @@ fn partial(group: &Group<'_>, facts: &Facts<'_>, whole: usize) -> Option<Match> 
         let ratio = new / legacy;
         let nearest = ratio.round();
         if (2.0..=MOST).contains(&nearest)
+            && is_multiple(group, facts, row, nearest, true)
             && (new - nearest * legacy).abs() <= facts.slack(group.column, legacy, new)
         {
             multiple = multiple.max(nearest);
             exact += 1;
+            matched.push((row, nearest, true));
         } else {
             between += 1;
+            matched.push((row, ratio, false));
         }
-        matched.push((row, ratio));
     }
-    matched.retain(|(_, ratio)| *ratio > 1.0 && *ratio <= multiple * (1.0 + 1e-6));
+    matched.retain(|(_, ratio, whole)| *ratio > 1.0 && (*whole || *ratio < multiple));
     let all = group.rows.len();
     if matched.len() < all || between == 0 || exact != whole || exact < LEAST || 2 * exact < all {
         return None;
@@ -80,7 +85,14 @@ fn partial(group: &Group<'_>, facts: &Facts<'_>, whole: usize) -> Option<Match> 
          several times",
         if multiple > 2.0 { format!("2 to {}", figure(multiple)) } else { figure(multiple) },
     );
-    Match::some(detail, matched.into_iter().map(|(row, _)| row).collect())
+    Match::some(detail, matched.into_iter().map(|(row, ..)| row).collect())
+}
+
+/// Whether the large figure is this multiple of the small one to half a unit of its last digit.
+fn is_multiple(group: &Group<'_>, facts: &Facts<'_>, row: usize, multiple: f64, up: bool) -> bool {
+    let multiple = i256::from(multiple as i64);
+    let (numerator, denominator) = if up { (multiple, i256::ONE) } else { (i256::ONE, multiple) };
+    group.is_times(facts, row, numerator, denominator)
 }
 
 /// So many rows are whole multiples before others are taken for parts of them.
@@ -130,5 +142,13 @@ mod tests {
         assert_eq!(whole(&FanOut, &[(1.0, 1.5)]), None);
         assert_eq!(whole(&FanOut, &[(1.0, -2.0)]), None);
         assert_eq!(whole(&FanOut, &[(0.0, 2.0)]), None);
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_fit_to_that_digit() {
+        assert_eq!(whole(&FanOut, &[(1e9, 2e9 + 1.0)]), None);
+        let large = 10_i128.pow(20);
+        assert_eq!(detect(&FanOut, &decimals(&[(large, large * 2 + 1)], 2)), None);
+        assert_eq!(detect(&FanOut, &decimals(&[(large, large * 3)], 2)).unwrap().detail, "new = 3 × legacy");
     }
 }

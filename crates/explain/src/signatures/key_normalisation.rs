@@ -1,4 +1,4 @@
-//! Keys or attributes that are the same but for blanks, case, composition of accents or zero padding.
+//! Texts of keys or attributes that are the same but for blanks, case, composition of accents or zero padding.
 
 use std::collections::HashMap;
 
@@ -54,8 +54,15 @@ impl Detector for KeyNormalisation {
 /// Rows of both sides whose normalised keys are equal and occur once on each side.
 fn rows(group: &Group<'_>, rule: fn(&str) -> String) -> Vec<usize> {
     let mut by_key: HashMap<Vec<Option<String>>, Sides> = HashMap::new();
+    let is_text: Vec<bool> =
+        group.cells.key_columns.iter().map(|name| group.cells.texts.contains(name)).collect();
     for (row, cell) in group.iter() {
-        let normal = || cell.key.iter().map(|part| part.as_deref().map(rule)).collect::<Vec<_>>();
+        let normal = || {
+            let parts = cell.key.iter().zip(&is_text);
+            parts
+                .map(|(part, text)| if *text { part.as_deref().map(rule) } else { part.clone() })
+                .collect::<Vec<_>>()
+        };
         match cell.kind {
             CellKind::OnlyLegacy => by_key.entry(normal()).or_default().0.push(row),
             CellKind::OnlyNew => by_key.entry(normal()).or_default().1.push(row),
@@ -71,6 +78,9 @@ fn rows(group: &Group<'_>, rule: fn(&str) -> String) -> Vec<usize> {
 }
 
 fn attributes(group: &Group<'_>, rule: fn(&str) -> String) -> Vec<usize> {
+    if !group.cells.texts.contains(group.column) {
+        return Vec::new();
+    }
     let equal = |cell: &UnexplainedCell| match (&cell.legacy_text, &cell.new_text) {
         (Some(legacy), Some(new)) => legacy != new && rule(legacy) == rule(new),
         _ => false,
@@ -118,15 +128,13 @@ fn blanks(text: &str) -> String {
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Without the zeros before a number that makes up the whole text or stands at its end.
+/// A text of nothing but digits without the zeros before them; any other text as it is.
 fn padding(text: &str) -> String {
-    let digits = text.len() - text.trim_end_matches(|c: char| c.is_ascii_digit()).len();
-    let (head, number) = text.split_at(text.len() - digits);
-    let bare = number.trim_start_matches('0');
-    match (number.is_empty(), bare.is_empty()) {
-        (true, _) => text.to_owned(),
-        (false, true) => format!("{head}0"),
-        (false, false) => format!("{head}{bare}"),
+    let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.trim_start_matches('0') {
+        "" if is_number => "0".to_owned(),
+        bare if is_number => bare.to_owned(),
+        _ => text.to_owned(),
     }
 }
 
@@ -166,11 +174,7 @@ mod tests {
                 "+0612345678",
                 "region differs by the digits before the last nine, as telephone prefixes do",
             ),
-            (
-                " EU-West-01",
-                "eu-west-1",
-                "region differs by several of blanks, case, accents and zero padding",
-            ),
+            (" 07", "7\u{a0}", "region differs by several of blanks, case, accents and zero padding"),
         ] {
             let found = pair(legacy, new).unwrap();
             assert_eq!((found.detail.as_str(), found.matched.len()), (detail, 2));
@@ -181,8 +185,31 @@ mod tests {
     fn another_name_is_not_another_spelling() {
         assert_eq!(pair("eu-west-1", "eu-west-2"), None);
         assert_eq!(pair("70", "7"), None);
+        // Zeros tell numbers with a point, and parts of a name, from each other.
+        assert_eq!(
+            (pair("1.05", "1.5"), pair("eu-west-01", "eu-west-1"), pair("000", "")),
+            (None, None, None)
+        );
         assert_eq!(pair("+33612345678", "+33612345679"), None);
         assert_eq!(pair("a33612345678", "0612345678"), None);
+    }
+
+    #[test]
+    fn only_texts_have_spellings() {
+        let mut cells = empty();
+        cells.texts.remove("region");
+        for (legacy, new) in [("007", "7"), ("1123456789", "2123456789")] {
+            cells.cells =
+                vec![row(CellKind::OnlyLegacy, ["a", legacy, "1"]), row(CellKind::OnlyNew, ["a", new, "1"])];
+            assert_eq!(detect(&KeyNormalisation, &cells), None);
+        }
+        let mut attribute = cell("taken_at", ["a", "FR", "1"], None, None);
+        (attribute.kind, attribute.legacy_text, attribute.new_text) =
+            (CellKind::Attribute, Some("007".to_owned()), Some("7".to_owned()));
+        cells.cells = vec![attribute];
+        assert_eq!(detect(&KeyNormalisation, &cells), None);
+        cells.texts.insert("taken_at".into());
+        assert_eq!(detect(&KeyNormalisation, &cells).unwrap().detail, "taken_at differs by zero padding");
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Detector, Facts, Group, Match};
 use crate::cells::{CellKind, UnexplainedCell};
 
-/// A column that counts what is added up is lower in every row. Where an amount of the same rows is higher all the
-/// same, what is missing sums to a negative amount.
+/// A column that counts what is added up is lower in every row, and an amount of the same rows moves as well. Where it
+/// is higher, what is missing sums to a negative amount, as credits do: that is for the reader to say, the figures do
+/// not show what a column counts.
 pub(super) struct MissingLines;
 
 /// At least this share of the rows fits.
@@ -29,31 +30,57 @@ impl Detector for MissingLines {
     }
 }
 
-/// The column itself is a count.
+/// The column itself is a count. Prices and years are whole numbers too: what tells a count of what is added up is an
+/// amount of the same rows that moves as well, and not by the same ratio.
 fn counts(group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
     let matched = group.matching(|legacy, new| new >= 0.0 && new < legacy);
     if matched.len() < LEAST || (matched.len() as f64) < FIT * group.rows.len() as f64 {
         return None;
     }
-    let lost = |row: &usize| group.cells.cells.get(*row).and_then(UnexplainedCell::pair).map(|(l, n)| l - n);
-    let most = matched.iter().filter_map(lost).fold(0.0, f64::max);
-    // Amounts that rise while the count falls.
-    let mut risen: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    let mut most = 0.0f64;
+    let mut amounts: BTreeMap<&str, Beside> = BTreeMap::new();
     for row in &matched {
-        for (other, (legacy, new)) in beside(group, facts, *row) {
-            if !(whole(legacy) && whole(new)) {
-                let seen = risen.entry(&other.column).or_default();
-                seen.0 += usize::from(new > legacy);
-                seen.1 += 1;
+        let Some(count) = group.cells.cells.get(*row).and_then(UnexplainedCell::pair) else { continue };
+        most = most.max(count.0 - count.1);
+        for (other, amount) in beside(group, facts, *row) {
+            if !(whole(amount.0) && whole(amount.1)) {
+                amounts.entry(&other.column).or_default().add(count, amount);
             }
         }
     }
-    let credits = risen.into_iter().find(|(_, (up, all))| *up >= LEAST && *up as f64 >= FIT * *all as f64);
-    let more = credits.map_or_else(String::new, |(column, (up, _))| {
-        format!("; {column} is higher in {up} of these rows: what is missing there sums to a negative amount, as credits do")
+    amounts.retain(|_, seen| seen.all >= LEAST && !seen.in_step);
+    if amounts.is_empty() {
+        return None;
+    }
+    let risen =
+        amounts.into_iter().find(|(_, seen)| seen.up >= LEAST && seen.up as f64 >= FIT * seen.all as f64);
+    let more = risen.map_or_else(String::new, |(column, seen)| {
+        format!("; {column} is higher in {} of these rows", seen.up)
     });
-    let column = group.column;
-    Match::some(format!("new counts up to {most} {column} fewer in each of these rows{more}"), matched)
+    Match::some(format!("new is lower in each of these rows, by whole numbers up to {most}{more}"), matched)
+}
+
+/// What an amount does where a count of the same row falls.
+struct Beside {
+    up: usize,
+    all: usize,
+    /// It moves by the ratio of the count throughout.
+    in_step: bool,
+}
+
+impl Default for Beside {
+    fn default() -> Self {
+        Self { up: 0, all: 0, in_step: true }
+    }
+}
+
+impl Beside {
+    fn add(&mut self, count: (f64, f64), amount: (f64, f64)) {
+        self.up += usize::from(amount.1 > amount.0);
+        self.all += 1;
+        let expected = amount.0 * count.1 / count.0;
+        self.in_step &= (amount.1 - expected).abs() <= 1e-6 * expected.abs();
+    }
 }
 
 /// The column is an amount; a count of the same row falls.
@@ -62,27 +89,30 @@ fn amounts(group: &Group<'_>, facts: &Facts<'_>) -> Option<Match> {
     if counts.is_empty() {
         return None;
     }
-    let mut by_count: BTreeMap<&str, (Vec<usize>, Vec<usize>)> = BTreeMap::new();
+    let mut by_count: BTreeMap<&str, (Vec<usize>, Vec<usize>, Beside)> = BTreeMap::new();
     for (row, legacy, new) in group.pairs() {
         for (other, (before, after)) in beside(group, facts, row) {
             if counts.contains(other.column.as_str()) && after >= 0.0 && after < before {
-                let seen = by_count.entry(&other.column).or_default();
-                if new > legacy { seen.0.push(row) } else { seen.1.push(row) }
+                let (up, down, seen) = by_count.entry(&other.column).or_default();
+                if new > legacy {
+                    up.push(row)
+                } else {
+                    down.push(row)
+                }
+                seen.add((before, after), (legacy, new));
             }
         }
     }
-    let (count, (up, down)) = by_count.into_iter().reduce(|best, next| {
-        let size = |of: &(&str, (Vec<usize>, Vec<usize>))| of.1.0.len().max(of.1.1.len());
+    by_count.retain(|_, (.., seen)| !seen.in_step);
+    let (count, (up, down, _)) = by_count.into_iter().reduce(|best, next| {
+        let size = |of: &(&str, (Vec<usize>, Vec<usize>, Beside))| of.1.0.len().max(of.1.1.len());
         if size(&next) > size(&best) { next } else { best }
     })?;
     let enough = |rows: &[usize]| rows.len() >= LEAST && rows.len() as f64 >= FIT * group.rows.len() as f64;
     if enough(&up) {
-        let detail = format!(
-            "new is higher although it counts fewer {count}: what is missing sums to a negative amount, as credits do"
-        );
-        Match::some(detail, up)
+        Match::some(format!("new is higher where {count} is lower by a whole number"), up)
     } else if enough(&down) {
-        Match::some(format!("new is lower where it counts fewer {count}"), down)
+        Match::some(format!("new is lower where {count} is lower by a whole number"), down)
     } else {
         None
     }
@@ -144,31 +174,40 @@ mod tests {
         [(33.0, 31.0, 4235.5, 4292.2), (28.0, 27.0, 3042.2, 3116.9), (6.0, 5.0, 741.3, 759.7)];
 
     #[test]
-    fn fewer_lines_with_a_higher_amount_lack_credits() {
+    fn fewer_lines_with_a_higher_amount_are_said() {
         let cells = cells(&CREDITS);
         assert_eq!(
             said(&cells, "lines").as_deref(),
             Some(
-                "new counts up to 2 lines fewer in each of these rows; amount is higher in 3 of these rows: what is \
-                 missing there sums to a negative amount, as credits do"
+                "new is lower in each of these rows, by whole numbers up to 2; amount is higher in 3 of these rows"
             )
         );
         assert_eq!(
             said(&cells, "amount").as_deref(),
-            Some(
-                "new is higher although it counts fewer lines: what is missing sums to a negative amount, as credits do"
-            )
+            Some("new is higher where lines is lower by a whole number")
         );
     }
 
     #[test]
-    fn lower_amounts_are_said_without_credits_and_mixed_counts_are_nothing() {
+    fn whole_numbers_without_an_amount_that_moves_otherwise_are_no_counts() {
+        let years = kwh(&[(2001.0, 2000.0), (2005.0, 2003.0), (2010.0, 2009.0)]);
+        assert_eq!(said(&years, "kwh"), None);
+        // A price, and what it makes of quantities.
+        let prices = cells(&[(10.0, 9.0, 25.5, 22.95), (20.0, 15.0, 10.2, 7.65), (8.0, 6.0, 4.4, 3.3)]);
+        assert_eq!((said(&prices, "lines"), said(&prices, "amount")), (None, None));
+    }
+
+    #[test]
+    fn lower_amounts_and_mixed_counts() {
         let lower = cells(&CREDITS.map(|(lines, fewer, amount, _)| (lines, fewer, amount, amount - 7.1)));
         assert_eq!(
             said(&lower, "lines").as_deref(),
-            Some("new counts up to 2 lines fewer in each of these rows")
+            Some("new is lower in each of these rows, by whole numbers up to 2")
         );
-        assert_eq!(said(&lower, "amount").as_deref(), Some("new is lower where it counts fewer lines"));
+        assert_eq!(
+            said(&lower, "amount").as_deref(),
+            Some("new is lower where lines is lower by a whole number")
+        );
         let mut mixed = CREDITS;
         mixed[1].1 = 30.0;
         assert_eq!((said(&cells(&mixed), "lines"), said(&cells(&mixed), "amount")), (None, None));

@@ -1,6 +1,9 @@
 //! Figures rounded to a decimal digit.
 
-use super::{Detector, Facts, Group, Match, figure};
+use std::cmp::Ordering;
+
+use super::{Detector, Exact, Facts, Group, Match, figure};
+use crate::cells::exact::to_f64;
 
 /// One side is the other one rounded to a digit: never further off than half a unit of it.
 pub(super) struct Rounding;
@@ -18,17 +21,18 @@ impl Detector for Rounding {
     }
 
     fn detect(&self, group: &Group<'_>, _: &Facts<'_>) -> Option<Match> {
-        let (side, unit, matched) = finest(group, |exact, short, unit| {
-            on_grid(short, unit)
-                && !on_grid(exact, unit)
-                && (short - exact).abs() <= 0.5 * unit * (1.0 + 1e-9)
+        let (side, unit, matched) = finest(group, |pair, digit, unit| {
+            pair.is_short(digit, unit, on_grid)
+                && !pair.turned().is_short(digit, unit, on_grid)
+                && pair.off().abs() <= 0.5 * unit * (1.0 + 1e-9)
         })?;
         // Any one pair of figures fits some digit.
         if matched.len() < LEAST {
             return None;
         }
         let fits = group.pairs().filter(|(row, ..)| matched.binary_search(row).is_ok());
-        let up = fits.filter(|(_, legacy, new)| (new > legacy) == (side == "new")).count();
+        let toward = if side == "new" { Ordering::Greater } else { Ordering::Less };
+        let up = fits.filter(|(row, ..)| group.cells.cells[*row].order() == Some(toward)).count();
         let detail = if up > 0 && up < matched.len() {
             format!("{side} is rounded to {}", figure(unit))
         } else if matched.len() < MANY {
@@ -47,30 +51,60 @@ const LEAST: usize = 2;
 /// So many figures that all moved in one direction were not rounded.
 pub(super) const MANY: usize = 5;
 
-/// The unit (10^−digit) and the side for which `fits(exact, short, unit)` holds most often; the finest of those.
+/// The unit (10^−digit) and the side for which `fits(pair, digit, unit)` holds most often; the finest of those.
 /// At least one short figure must not be 0: figures that are 0 throughout are dropped rather than rounded.
 pub(super) fn finest(
     group: &Group<'_>,
-    fits: impl Fn(f64, f64, f64) -> bool,
+    fits: impl Fn(Sides, i32, f64) -> bool,
 ) -> Option<(&'static str, f64, Vec<usize>)> {
     let mut best: Option<(&'static str, f64, Vec<usize>)> = None;
     for digit in DIGITS.rev() {
         let unit: f64 = if digit >= 0 { 1.0 / 10f64.powi(digit) } else { 10f64.powi(-digit) };
         for side in ["new", "legacy"] {
-            let order = |legacy: f64, new: f64| if side == "new" { (legacy, new) } else { (new, legacy) };
-            let matched = group.matching(|legacy, new| {
-                let (exact, short) = order(legacy, new);
-                fits(exact, short, unit)
-            });
-            let some_left = group
-                .pairs()
-                .any(|(row, legacy, new)| order(legacy, new).1 != 0.0 && matched.binary_search(&row).is_ok());
+            let found: Vec<(usize, Sides)> =
+                sides(group, side).filter(|(_, pair)| fits(*pair, digit, unit)).collect();
+            let some_left = found.iter().any(|(_, pair)| pair.short != 0.0);
+            let matched: Vec<usize> = found.into_iter().map(|(row, _)| row).collect();
             if some_left && matched.len() > best.as_ref().map_or(0, |b| b.2.len()) {
                 best = Some((side, unit, matched));
             }
         }
     }
     best
+}
+
+/// A pair with the side that lost digits and the other one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sides {
+    pub(super) exact: f64,
+    pub(super) short: f64,
+    /// Both without rounding, the short one as the new one.
+    units: Option<Exact>,
+}
+
+impl Sides {
+    /// Whether the short figure is a whole multiple of the unit (10^−digit); `near` tells it of floats.
+    pub(super) fn is_short(self, digit: i32, unit: f64, near: impl Fn(f64, f64) -> bool) -> bool {
+        self.units.map_or_else(|| near(self.short, unit), |units| units.on_grid(digit))
+    }
+
+    /// exact − short.
+    pub(super) fn off(self) -> f64 {
+        let units = self.units.and_then(|units| Some(to_f64(units.turned().difference()?, units.scale)));
+        units.unwrap_or(self.exact - self.short)
+    }
+
+    pub(super) fn turned(self) -> Self {
+        Self { exact: self.short, short: self.exact, units: self.units.map(Exact::turned) }
+    }
+}
+
+/// The pairs of a group where `side` is the one that lost digits.
+pub(super) fn sides<'a>(group: &'a Group<'_>, side: &'a str) -> impl Iterator<Item = (usize, Sides)> + 'a {
+    group.pairs().map(move |(row, exact, short)| {
+        let pair = Sides { exact, short, units: group.exact(row) };
+        (row, if side == "new" { pair } else { pair.turned() })
+    })
 }
 
 /// Whether a figure is a whole multiple of the unit, but for float noise.
@@ -100,6 +134,17 @@ mod tests {
     fn more_than_half_a_unit_is_not_rounding() {
         assert_eq!(whole(&Rounding, &[(1.236, 1.23), (2.678, 2.66)]), None);
         assert_eq!(whole(&Rounding, &[(0.3, 0.0), (0.4, 0.0)]), None);
+    }
+
+    #[test]
+    fn decimals_have_digits_where_floats_have_none() {
+        let large = 10_i128.pow(16);
+        assert_eq!(
+            detect(&Rounding, &decimals(&[(large + 234, large + 233), (large + 678, large + 681)], 3)),
+            None
+        );
+        let rounded = decimals(&[(large + 234, large + 230), (large + 678, large + 680)], 3);
+        assert_eq!(detect(&Rounding, &rounded).unwrap().detail, "new is rounded to 0.01");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The sign turned round.
 
+use arrow::datatypes::i256;
+
 use super::{Detector, Facts, Group, Match};
 
 /// new = −legacy, for example a credit booked as a cost.
@@ -22,7 +24,9 @@ impl Detector for SignFlip {
         let fits = |legacy: f64, new: f64| {
             legacy != 0.0 && (new + legacy).abs() <= facts.slack(group.column, legacy, new)
         };
-        Match::some("new = −legacy", group.matching(fits))
+        let mut matched = group.matching(fits);
+        matched.retain(|row| group.is_times(facts, *row, i256::MINUS_ONE, i256::ONE));
+        Match::some("new = −legacy", matched)
     }
 }
 
@@ -35,5 +39,13 @@ mod tests {
         assert_eq!(whole(&SignFlip, &[(2.0, -2.0), (-3.5, 3.5)]).as_deref(), Some("new = −legacy"));
         assert_eq!(whole(&SignFlip, &[(2.0, -2.0001)]), None);
         assert_eq!(whole(&SignFlip, &[(0.0, 0.0)]), None);
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_are_opposite_to_that_digit() {
+        assert_eq!(whole(&SignFlip, &[(5e9, 1.0 - 5e9)]), None);
+        let large = 10_i128.pow(20);
+        assert_eq!(detect(&SignFlip, &decimals(&[(large, 1 - large)], 2)), None);
+        assert_eq!(detect(&SignFlip, &decimals(&[(large, -large)], 2)).unwrap().matched, [0]);
     }
 }

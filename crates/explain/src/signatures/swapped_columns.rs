@@ -43,6 +43,13 @@ fn swapped(a: &UnexplainedCell, b: &UnexplainedCell, facts: &Facts<'_>) -> bool 
         (Some((a_legacy, a_new)), Some((b_legacy, b_new))) => {
             (a_new - b_legacy).abs() <= facts.slack(&a.column, a_legacy, a_new)
                 && (b_new - a_legacy).abs() <= facts.slack(&b.column, b_legacy, b_new)
+                && a.units().zip(b.units()).is_none_or(|(a_units, b_units)| {
+                    a_units.is_swapped(
+                        b_units,
+                        facts.allowed(&a.column, a_legacy, a_new),
+                        facts.allowed(&b.column, b_legacy, b_new),
+                    )
+                })
         }
         _ => match (&a.legacy_text, &a.new_text, &b.legacy_text, &b.new_text) {
             (Some(al), Some(an), Some(bl), Some(bn)) => a.kind == b.kind && an == bl && bn == al,
@@ -69,5 +76,18 @@ mod tests {
             cells.cells[i].without_changes = Some(99.0);
         }
         assert_eq!(detect(&SwappedColumns, &cells), None);
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_are_those_of_the_other_column_to_that_digit() {
+        let large = 10_i128.pow(20);
+        let swapped = |off: i128| {
+            let mut cells = decimals(&[(large, 2 * large + off), (2 * large, large)], 2);
+            cells.cells[1].key = cells.cells[0].key.clone();
+            cells.cells[1].column = "gb".into();
+            detect(&SwappedColumns, &cells).map(|m| m.detail)
+        };
+        assert_eq!(swapped(0).as_deref(), Some("kwh holds gb, gb holds kwh"));
+        assert_eq!(swapped(1), None);
     }
 }

@@ -1,8 +1,13 @@
 //! Builders for the tests of the detectors.
 
+use arrow::datatypes::i256;
+
 use super::{Detector, Facts, Group, Match};
 use crate::{
-    cells::{CellKind, Cells, PRESENCE, UnexplainedCell},
+    cells::{
+        CellKind, Cells, PRESENCE, UnexplainedCell,
+        exact::{Exact, to_f64},
+    },
     context::Context,
 };
 
@@ -11,6 +16,7 @@ pub(crate) fn empty() -> Cells {
     Cells {
         key_columns: vec!["customer".into(), "region".into(), "day".into()],
         customer: Some("customer".into()),
+        texts: ["customer", "region", "day", "source", "country"].map(Into::into).into(),
         ..Cells::default()
     }
 }
@@ -26,6 +32,7 @@ pub(crate) fn cell(column: &str, key: [&str; 3], legacy: Option<f64>, new: Optio
         new,
         without_changes: new,
         with_fixes: legacy,
+        exact: None,
         legacy_text: None,
         new_text: None,
     }
@@ -41,6 +48,18 @@ pub(crate) fn kwh(pairs: &[(f64, f64)]) -> Cells {
     let mut cells = empty();
     for (i, (legacy, new)) in pairs.iter().enumerate() {
         cells.cells.push(cell("kwh", [&format!("c{i}"), "FR", "2025-03-01"], Some(*legacy), Some(*new)));
+    }
+    cells
+}
+
+/// Cells of decimals of the column `kwh`, in units of the last digit.
+pub(crate) fn decimals(pairs: &[(i128, i128)], scale: u32) -> Cells {
+    let units = i256::from_i128;
+    let float = |value: i128| to_f64(units(value), scale);
+    let floats: Vec<_> = pairs.iter().map(|(legacy, new)| (float(*legacy), float(*new))).collect();
+    let mut cells = kwh(&floats);
+    for (cell, (legacy, new)) in cells.cells.iter_mut().zip(pairs) {
+        cell.exact = Some(Exact { legacy: units(*legacy), new: units(*new), scale });
     }
     cells
 }

@@ -3,7 +3,7 @@
 use super::{Detector, Facts, Group, Match, figure, rounding};
 
 /// One side is the other one cut at a digit, towards zero or down, as integer division does; or it is a sum of
-/// figures that were cut: a whole multiple of the digit's unit, and below.
+/// figures that were cut: a whole multiple of the digit's unit, and below or nearer to 0 throughout.
 pub(super) struct Truncation;
 
 /// At least this share of the figures of the exact side has digits below the unit: else there was nothing to cut.
@@ -27,7 +27,7 @@ impl Detector for Truncation {
         for digit in rounding::DIGITS {
             let unit: f64 = if digit >= 0 { 1.0 / 10f64.powi(digit) } else { 10f64.powi(-digit) };
             for side in ["new", "legacy"] {
-                let found = cut(group, side, unit);
+                let found = cut(group, side, digit, unit);
                 if let Some(found) =
                     found.filter(|f| f.matched.len() > best.as_ref().map_or(0, |b| b.matched.len()))
                 {
@@ -39,18 +39,20 @@ impl Detector for Truncation {
     }
 }
 
-fn cut(group: &Group<'_>, side: &str, unit: f64) -> Option<Match> {
+fn cut(group: &Group<'_>, side: &str, digit: i32, unit: f64) -> Option<Match> {
     let (mut matched, mut fine, mut far, mut left) = (Vec::new(), 0usize, 0.0f64, false);
-    for (row, legacy, new) in group.pairs() {
-        let (exact, short) = if side == "new" { (legacy, new) } else { (new, legacy) };
-        let off = exact - short;
+    let (mut below, mut nearer) = (true, true);
+    for (row, pair) in rounding::sides(group, side) {
+        let off = pair.off();
         // Towards zero, or down.
-        let direction = off > 0.0 || exact < 0.0;
-        if on_grid(short, unit) && direction && off != 0.0 && off.abs() <= UNITS * unit {
+        let direction = off > 0.0 || pair.exact < 0.0;
+        if direction && off != 0.0 && off.abs() <= UNITS * unit && pair.is_short(digit, unit, on_grid) {
             matched.push(row);
-            fine += usize::from(!on_grid(exact, unit));
+            fine += usize::from(!pair.turned().is_short(digit, unit, on_grid));
             far = far.max(off.abs() / unit);
-            left |= short != 0.0;
+            left |= pair.short != 0.0;
+            below &= off > 0.0;
+            nearer &= pair.short.abs() < pair.exact.abs() && pair.short * pair.exact >= 0.0;
         }
     }
     let enough = fine as f64 >= CUT * matched.len() as f64 && fine > 0;
@@ -65,10 +67,15 @@ fn cut(group: &Group<'_>, side: &str, unit: f64) -> Option<Match> {
     }
     // A sum of cut figures is only told from other losses by several rows.
     let other = if side == "new" { "legacy" } else { "new" };
+    let place = match (below, nearer) {
+        (true, _) => "below",
+        (false, true) => "nearer to 0 than",
+        (false, false) => return None,
+    };
     let detail = format!(
-        "{side} is a whole multiple of {unit} and below {other}, which is not always one, by up to {}: as where \
+        "{side} is a whole multiple of {unit} and {place} {other}, which is not always one, by up to {}: as where \
          figures are cut before they are added up",
-        figure((far * 1_000.0).round() / 1_000.0 * unit.parse::<f64>().unwrap_or(1.0)),
+        figure((far * 1_000.0 - 1e-6).ceil() / 1_000.0 * unit.parse::<f64>().unwrap_or(1.0)),
     );
     (matched.len() >= rounding::MANY).then(|| Match::some(detail, matched)).flatten()
 }
@@ -111,6 +118,33 @@ mod tests {
                  figures are cut before they are added up"
             )
         );
+    }
+
+    #[test]
+    fn negative_sums_of_cut_figures_lie_above() {
+        let turned = SUMS.map(|(legacy, new)| (-legacy, -new));
+        assert_eq!(
+            whole(&Truncation, &turned).as_deref(),
+            Some(
+                "new is a whole multiple of 1 and nearer to 0 than legacy, which is not always one, by up to 3.1: as \
+                 where figures are cut before they are added up"
+            )
+        );
+        // Some below and some above have no one direction.
+        let mut mixed = turned;
+        mixed[0].1 = -1394.0;
+        assert_eq!(whole(&Truncation, &mixed), None);
+    }
+
+    #[test]
+    fn decimals_have_digits_where_floats_have_none() {
+        let large = 10_i128.pow(12);
+        assert_eq!(
+            detect(&Truncation, &decimals(&[(large + 90, large + 5), (large + 310, large + 205)], 2)),
+            None
+        );
+        let cut = decimals(&[(large + 90, large), (large + 310, large + 300)], 2);
+        assert_eq!(detect(&Truncation, &cut).unwrap().detail, "new is cut at 1");
     }
 
     #[test]

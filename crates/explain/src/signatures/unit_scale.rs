@@ -1,6 +1,6 @@
 //! A unit taken for another one.
 
-use super::{Detector, Facts, Group, Match, figure};
+use super::{Detector, Facts, Group, Match, figure, fraction};
 
 /// The ratio is a power of ten, or one of the factors between units of time and energy.
 pub(super) struct UnitScale;
@@ -29,13 +29,17 @@ impl Detector for UnitScale {
                 (true, format!("new = {} × legacy", figure(scale))),
                 (false, format!("new = legacy ÷ {}", figure(scale))),
             ] {
-                let matched = group.matching(|legacy, new| {
+                let mut matched = group.matching(|legacy, new| {
                     let expected = if up { legacy * scale } else { legacy / scale };
                     // Relative to the larger side: where the smaller one was rounded, its last digit tells little.
                     let noise = 1e-9 * new.abs();
                     let allowed = facts.slack(group.column, legacy, new).min(1e-6 * new.abs());
                     legacy != 0.0 && (new - expected).abs() <= noise.max(allowed)
                 });
+                if let Some((n, d)) = fraction(&scale.to_string()) {
+                    let (n, d) = if up { (n, d) } else { (d, n) };
+                    matched.retain(|row| group.is_times(facts, *row, n, d));
+                }
                 if matched.len() > best.as_ref().map_or(0, |b| b.matched.len()) {
                     best = Match::some(detail, matched);
                 }
@@ -61,5 +65,16 @@ mod tests {
         assert_eq!(whole(&UnitScale, &[(1.5, 1500.01)]), None);
         assert_eq!(whole(&UnitScale, &[(1.0, 7.0)]), None);
         assert_eq!(whole(&UnitScale, &[(0.0, 0.0)]), None);
+    }
+
+    #[test]
+    fn figures_with_a_last_digit_fit_to_that_digit() {
+        assert_eq!(whole(&UnitScale, &[(1e12, 1e15 + 7.0)]), None);
+        let large = 10_i128.pow(20);
+        assert_eq!(detect(&UnitScale, &decimals(&[(large, large * 1000 + 1)], 2)), None);
+        assert_eq!(
+            detect(&UnitScale, &decimals(&[(large + 1, large / 1000)], 2)).unwrap().detail,
+            "new = legacy ÷ 1000"
+        );
     }
 }

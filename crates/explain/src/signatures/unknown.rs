@@ -1,6 +1,6 @@
 //! What can be said of cells that no signature fits.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeMap};
 
 use super::{Facts, Group, counted, figure};
 use crate::cells::{CellKind, UnexplainedCell};
@@ -23,31 +23,51 @@ pub(crate) fn describe(group: &Group<'_>, facts: &Facts<'_>) -> String {
 }
 
 fn measures(group: &Group<'_>, facts: &Facts<'_>) -> String {
+    let cells = || group.iter().map(|(_, cell)| cell).filter(|cell| cell.kind == CellKind::Measure);
     let pairs: Vec<(f64, f64)> = group.pairs().map(|(_, legacy, new)| (legacy, new)).collect();
+    let count = |order| cells().filter(|cell| cell.order() == Some(order)).count();
     let mut said = Vec::new();
-    if !pairs.is_empty() {
-        let up = pairs.iter().filter(|(legacy, new)| new > legacy).count();
-        said.push(match (up, pairs.len() - up) {
-            (up, 0) => format!("new is higher in {}", all(up)),
-            (0, down) => format!("new is lower in {}", all(down)),
-            (up, down) => format!("new is higher in {up} and lower in {}", counted(down, "row", "rows")),
-        });
+    said.extend(match (count(Ordering::Greater), count(Ordering::Less), cells().count()) {
+        (0, 0, _) => None,
+        (up, 0, of) => Some(format!("new is higher in {}", some(up, of))),
+        (0, down, of) => Some(format!("new is lower in {}", some(down, of))),
+        (up, down, of) if up + down == of => {
+            Some(format!("new is higher in {up} and lower in {}", counted(down, "row", "rows")))
+        }
+        (up, down, of) => Some(format!("new is higher in {up} and lower in {down} of {of} rows")),
+    });
+    // Rows that have no two figures to hold against each other.
+    let no_figure = |of: &dyn Fn(&UnexplainedCell) -> bool| cells().filter(|cell| of(cell)).count();
+    for (n, what) in [
+        (no_figure(&|c| c.with_fixes.is_none() && c.without_changes.is_some()), "legacy is null"),
+        (no_figure(&|c| c.with_fixes.is_some() && c.without_changes.is_none()), "new is null"),
+        (no_figure(&|c| c.with_fixes.is_none() && c.without_changes.is_none()), "both are null"),
+        (
+            no_figure(&|c| c.with_fixes.zip(c.without_changes).is_some() && c.pair().is_none()),
+            "a side is not finite",
+        ),
+    ] {
+        if n > 0 {
+            said.push(format!("{what} in {}", counted(n, "row", "rows")));
+        }
     }
-    let (net, gross) =
-        pairs.iter().fold((0.0, 0.0), |(net, gross), (l, n)| (net + (n - l), gross + (n - l).abs()));
+    let differences = cells().filter(|cell| cell.pair().is_some()).map(UnexplainedCell::unexplained);
+    let (net, gross) = differences.fold((0.0, 0.0), |(net, gross), u| (net + u, gross + f64::abs(u)));
     if gross > 0.0 && f64::abs(net) < 0.5 * gross {
-        said.push(format!("they cancel but for {:.0} % of their size", 100.0 * f64::abs(net) / gross));
+        let left = 100.0 * f64::abs(net) / gross;
+        let left = if left > 0.0 && left < 0.5 { "less than 1".to_owned() } else { format!("{left:.0}") };
+        said.push(format!("they cancel but for {left} % of their size"));
     }
     let mut ratios: Vec<f64> = pairs.iter().map(|(l, n)| n / l).filter(|r| r.is_finite()).collect();
     ratios.sort_by(f64::total_cmp);
     let at = |share: f64| ratios.get(((ratios.len() as f64 - 1.0) * share).round() as usize).copied();
     if let (Some(low), Some(high)) = (at(0.05), at(0.95)) {
         let (low, high) = (short(low), short(high));
-        said.push(if low == high {
-            format!("new ÷ legacy is about {low}")
-        } else {
-            format!("new ÷ legacy is mostly {low} to {high}")
-        });
+        if low != high {
+            said.push(format!("new ÷ legacy is mostly {low} to {high}"));
+        } else if low != "1" {
+            said.push(format!("new ÷ legacy is about {low}"));
+        }
     }
     let total = facts.context.totals.total();
     if total > 0 {
@@ -56,8 +76,12 @@ fn measures(group: &Group<'_>, facts: &Facts<'_>) -> String {
     said.join("; ")
 }
 
-fn all(n: usize) -> String {
-    if n == 1 { "the one row".into() } else { format!("all {n} rows") }
+fn some(n: usize, of: usize) -> String {
+    match (n, of) {
+        (1, 1) => "the one row".into(),
+        (n, of) if n == of => format!("all {n} rows"),
+        (n, of) => format!("{n} of {of} rows"),
+    }
 }
 
 /// Four significant digits.
@@ -66,7 +90,7 @@ fn short(value: f64) -> String {
 }
 
 fn attributes(group: &Group<'_>) -> String {
-    let mut pairs: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut pairs: BTreeMap<(Cow<'_, str>, Cow<'_, str>), usize> = BTreeMap::new();
     for (_, cell) in group.iter() {
         let pair = (shown(&cell.legacy_text), shown(&cell.new_text));
         *pairs.entry(pair).or_default() += 1;
@@ -85,8 +109,14 @@ fn attributes(group: &Group<'_>) -> String {
     said.join("; ")
 }
 
-fn shown(text: &Option<String>) -> &str {
-    text.as_deref().unwrap_or("null")
+/// Null, or the text; in quotes where it could be taken for null or for nothing.
+fn shown(text: &Option<String>) -> Cow<'_, str> {
+    let Some(text) = text else { return Cow::Borrowed("null") };
+    if text.is_empty() || text.trim() != text || text.eq_ignore_ascii_case("null") || text.starts_with('\'') {
+        Cow::Owned(format!("'{}'", text.replace('\'', "''")))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 fn rows(group: &Group<'_>, facts: &Facts<'_>, only_legacy: usize, only_new: usize) -> String {
@@ -152,6 +182,46 @@ mod tests {
             said(&kwh(&[(10.0, 9.0), (20.0, 21.0)]), &Context::default()),
             "no known signature fits: new is higher in 1 and lower in 1 row; they cancel but for 0 % of their size; \
              new ÷ legacy is mostly 0.9 to 1.05"
+        );
+    }
+
+    #[test]
+    fn the_direction_is_that_of_the_figures_and_not_of_their_floats() {
+        let said = |pairs: &[(i128, i128)], scale| said(&decimals(pairs, scale), &Context::default());
+        let two_53 = 1_i128 << 53;
+        assert_eq!(said(&[(two_53, two_53 + 1)], 0), "no known signature fits: new is higher in the one row");
+        let long = 12_345_678_901_234_567_890_123_456_789_012_345_678;
+        assert_eq!(
+            said(&[(long, long + 1), (long, long - 1)], 18),
+            "no known signature fits: new is higher in 1 and lower in 1 row; they cancel but for 0 % of their size"
+        );
+    }
+
+    #[test]
+    fn rows_without_two_figures_are_said() {
+        let mut cells = kwh(&[(1.5, 2.5), (2.7, 2.9), (1.0, 7.7), (1.0, 1.0), (3.3, 1.0), (5.1, 9.1)]);
+        cells.cells[2].with_fixes = None;
+        cells.cells[3].with_fixes = Some(f64::NAN);
+        cells.cells[4].without_changes = None;
+        assert_eq!(
+            said(&cells, &Context::default()),
+            "no known signature fits: new is higher in 3 of 6 rows; legacy is null in 1 row; new is null in 1 row; \
+             a side is not finite in 1 row; new ÷ legacy is mostly 1.074 to 1.784"
+        );
+        cells.cells[0].without_changes = Some(1.0);
+        assert!(said(&cells, &Context::default()).contains("new is higher in 2 and lower in 1 of 6 rows;"));
+    }
+
+    #[test]
+    fn texts_that_look_like_null_have_quotes() {
+        let shown = |text: &str| shown(&Some(text.to_owned())).into_owned();
+        assert_eq!(
+            (super::shown(&None).as_ref(), shown("null").as_str(), shown("").as_str()),
+            ("null", "'null'", "''")
+        );
+        assert_eq!(
+            (shown(" x").as_str(), shown("'a'").as_str(), shown("it's").as_str()),
+            ("' x'", "'''a'''", "it's")
         );
     }
 

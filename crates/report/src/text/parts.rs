@@ -121,7 +121,9 @@ pub(super) fn findings(text: &mut String, report: &RunReport, style: Style) {
     }
     let _ = writeln!(text, "\n{}", style.bold("unexplained, by what it looks like"));
     for finding in &report.findings {
-        text.push_str(&paragraph(&what(finding, style), 2, 4));
+        // Without a pipeline nobody counted the rows of the results: where they agree is not known.
+        let everywhere = report.pipeline.is_some();
+        text.push_str(&paragraph(&what(finding, everywhere, style), 2, 4));
         let unit = report.columns.iter().find(|c| c.name == finding.column).and_then(|c| c.unit.as_deref());
         let unit = unit.map(|unit| format!(" {unit}")).unwrap_or_default();
         let size =
@@ -144,13 +146,17 @@ pub(super) fn findings(text: &mut String, report: &RunReport, style: Style) {
     }
 }
 
-fn what(finding: &Finding, style: Style) -> String {
+/// What a finding looks like and where it lies; `everywhere` is said where it is known.
+fn what(finding: &Finding, everywhere: bool, style: Style) -> String {
+    let place = match place(&finding.segment) {
+        _ if finding.segment == "true" && !everywhere => String::new(),
+        place => format!(" ({place})"),
+    };
     format!(
-        "{} in {}: {} ({})",
+        "{} in {}: {}{place}",
         style.bad(&words(&finding.signature)),
         finding.column,
         cut(&plain(&finding.detail), LONGEST),
-        place(&finding.segment)
     )
 }
 

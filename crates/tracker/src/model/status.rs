@@ -191,7 +191,7 @@ pub struct OpenFinding {
     pub customers: u64,
     /// One sentence, for example `new = 1000 × legacy`.
     pub detail: String,
-    /// The segment as a SQL condition over the result; `true` where it is everywhere.
+    /// The segment as a SQL condition over the result; `true` where it is everywhere or no column tells where.
     pub segment: String,
     /// Its share of the gross unexplained difference of the column, 0 to 1.
     pub share_of_unexplained: f64,
