@@ -45,6 +45,9 @@ pub(crate) use factors::FactorIndex;
 /// The signature of cells that no detector fits.
 pub const UNKNOWN: &str = "unknown";
 
+/// What adding and multiplying floats in another order leaves, relative to the figure.
+const NOISE: f64 = 1e-12;
+
 /// The cells that a detector looks at.
 #[derive(Debug, Clone)]
 pub struct Group<'a> {
@@ -131,7 +134,7 @@ impl<'a> Facts<'a> {
     /// How far a figure may lie from what a pattern predicts: float noise, and what the tolerance of the column
     /// allows as long as that is small beside the difference itself.
     pub(crate) fn slack(&self, column: &str, legacy: f64, new: f64) -> f64 {
-        1e-9 * new.abs() + self.allowed(column, legacy, new)
+        NOISE * new.abs() + self.allowed(column, legacy, new)
     }
 
     /// What the tolerance of the column allows, as long as that is small beside the difference itself.

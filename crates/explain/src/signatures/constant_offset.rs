@@ -2,7 +2,7 @@
 
 use arrow::datatypes::i256;
 
-use super::{Detector, Facts, Group, Match, figure};
+use super::{Detector, Facts, Group, Match, NOISE, figure};
 use crate::cells::exact::{to_f64, to_text};
 
 /// new = legacy + d with the same d everywhere.
@@ -23,11 +23,13 @@ impl Detector for ConstantOffset {
             return None;
         }
         let matched = group.matching(|legacy, new| {
-            let noise = 1e-9 * (legacy.abs().max(new.abs()) + offset.abs());
-            // Noise of the figures must not swallow the offset itself.
-            let near = noise
-                .min(1e-3 * offset.abs())
-                .max(facts.slack(group.column, legacy, new).min(1e-3 * offset.abs()));
+            let size = legacy.abs().max(new.abs()) + offset.abs();
+            // Noise of the figures must not swallow the offset itself, but floats have no further digits.
+            let near = (NOISE * size)
+                .min(1e-6 * offset.abs())
+                .max(4.0 * f64::EPSILON * size)
+                .max(facts.allowed(group.column, legacy, new))
+                .min(1e-3 * offset.abs());
             (new - legacy - offset).abs() <= near
         });
         let (size, matched) = match exact(group, facts, &matched) {
@@ -91,6 +93,9 @@ mod tests {
     fn figures_with_a_last_digit_have_the_offset_to_that_digit() {
         let varying: Vec<_> = (0..7).map(|i| (1e15 + f64::from(i), 1e15 + 1e4 + f64::from(3 * i))).collect();
         assert_eq!(whole(&ConstantOffset, &varying), None);
+        let fractions: Vec<_> =
+            (0..7).map(|i| (1e12 + 0.5 + f64::from(i), 1e12 + 2000.75 + f64::from(i + i % 3))).collect();
+        assert!(detect(&ConstantOffset, &kwh(&fractions)).is_none_or(|m| m.matched.len() < 4));
         let large = 10_i128.pow(17);
         let moved = |by: i128| [1, 2, 3].map(|i| (large * i, large * i + by));
         let said = |by| detect(&ConstantOffset, &decimals(&moved(by), 2)).unwrap().detail;

@@ -1,6 +1,8 @@
 //! One ratio on all rows.
 
-use super::{Detector, Facts, Group, Match};
+use arrow::datatypes::i256;
+
+use super::{Detector, Facts, Group, Match, NOISE};
 use crate::cells::exact::to_f64;
 
 /// new = r × legacy with the same r everywhere.
@@ -64,17 +66,21 @@ impl Detector for ConstantRatio {
     }
 }
 
-/// Whether figures with a last digit are far enough apart to tell the ratio from the whole number beside it and an
-/// offset: 5000000001 is no multiple of 1.0000000002 because 5000000000 stands in the legacy result.
+/// Whether figures are far enough apart to tell the ratio from the whole number beside it and an offset: 5000000001 is
+/// no multiple of 1.0000000002 because 5000000000 stands in the legacy result.
 fn tells(group: &Group<'_>, ratio: f64, rows: &[usize]) -> bool {
     let beside = (ratio - ratio.round()).abs();
-    if beside == 0.0 || beside > 1e-3 {
+    if beside <= NOISE * ratio.abs() || beside > 1e-3 {
         return true;
     }
-    let figures: Vec<_> = rows.iter().filter_map(|row| group.exact(*row)).collect();
-    let all = || figures.iter().map(|figure| figure.legacy);
-    let Some((least, most)) = all().min().zip(all().max()) else { return true };
-    most.checked_sub(least).is_some_and(|spread| beside * to_f64(spread, 0) >= 2.0)
+    let (mut least, mut most, mut unit) = (f64::INFINITY, f64::NEG_INFINITY, 0.0f64);
+    for row in rows {
+        let Some((legacy, new)) = group.cells.cells[*row].pair() else { continue };
+        (least, most) = (least.min(legacy), most.max(legacy));
+        let digit = group.exact(*row).map(|exact| to_f64(i256::ONE, exact.scale));
+        unit = unit.max(digit.unwrap_or(NOISE * legacy.abs().max(new.abs())));
+    }
+    beside * (most - least) >= 2.0 * unit
 }
 
 /// What a ratio, or its inverse, is known for.
@@ -211,8 +217,9 @@ mod tests {
         let varying: Vec<_> = (0..8).map(|i| (1e12 + f64::from(i), 1e12 + 2e4 + f64::from(i * i))).collect();
         assert_eq!(whole(&ConstantRatio, &varying), None);
         // An offset on figures of nearly one size.
-        let near: Vec<_> =
-            (0..8).map(|i| (5e9 + f64::from(977 * i), -5e9 - f64::from(977 * i) + 1.0)).collect();
+        let near = [0, 1, 2, 3, 4].map(|i| (5e9 + f64::from(977 * i), -5e9 - f64::from(977 * i) + 1.0));
+        assert_eq!(whole(&ConstantRatio, &near), None);
+        let near = near.map(|(legacy, new)| (legacy + 0.25, new + 0.5));
         assert_eq!(whole(&ConstantRatio, &near), None);
         // The text tells the ratio from 1, and is what brings the figures about.
         let million = 10_i128.pow(6);

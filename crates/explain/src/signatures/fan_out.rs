@@ -2,7 +2,7 @@
 
 use arrow::datatypes::i256;
 
-use super::{Detector, Facts, Group, Match, figure};
+use super::{Detector, Facts, Group, Match, NOISE, figure};
 
 /// The ratio is a small integer on every row; rows may have different ones.
 pub(super) struct FanOut;
@@ -33,7 +33,7 @@ impl Detector for FanOut {
                 let slack = facts.slack(group.column, legacy, new).min(1e-6 * large.abs());
                 if (2.0..=MOST).contains(&multiple)
                     && is_multiple(group, facts, row, multiple, up)
-                    && (large - multiple * small).abs() <= slack.max(1e-9 * large.abs())
+                    && (large - multiple * small).abs() <= slack.max(NOISE * large.abs())
                 {
                     matched.push(row);
                     multiples.push(multiple);
@@ -147,6 +147,7 @@ mod tests {
     #[test]
     fn figures_with_a_last_digit_fit_to_that_digit() {
         assert_eq!(whole(&FanOut, &[(1e9, 2e9 + 1.0)]), None);
+        assert_eq!(whole(&FanOut, &[(5e9 + 0.25, 1e10 + 1.5)]), None);
         let large = 10_i128.pow(20);
         assert_eq!(detect(&FanOut, &decimals(&[(large, large * 2 + 1)], 2)), None);
         assert_eq!(detect(&FanOut, &decimals(&[(large, large * 3)], 2)).unwrap().detail, "new = 3 × legacy");

@@ -1,6 +1,6 @@
 //! A unit taken for another one.
 
-use super::{Detector, Facts, Group, Match, figure, fraction};
+use super::{Detector, Facts, Group, Match, NOISE, figure, fraction};
 
 /// The ratio is a power of ten, or one of the factors between units of time and energy.
 pub(super) struct UnitScale;
@@ -32,7 +32,7 @@ impl Detector for UnitScale {
                 let mut matched = group.matching(|legacy, new| {
                     let expected = if up { legacy * scale } else { legacy / scale };
                     // Relative to the larger side: where the smaller one was rounded, its last digit tells little.
-                    let noise = 1e-9 * new.abs();
+                    let noise = NOISE * new.abs();
                     let allowed = facts.slack(group.column, legacy, new).min(1e-6 * new.abs());
                     legacy != 0.0 && (new - expected).abs() <= noise.max(allowed)
                 });
