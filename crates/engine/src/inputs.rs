@@ -180,7 +180,13 @@ impl Reading<'_> {
             return self.take(stream, window, look).await.map(Some);
         }
         let mut table = reader.read(&request).await.map_err(|source| self.failed(source))?;
-        if let Some(days) = &request.days {
+        // Without a file there are the declared columns and no rows: the time need not be among them.
+        let unread = |days: &DaysOf| {
+            table.report.files.is_empty()
+                && table.batches.is_empty()
+                && table.schema.index_of(&days.column).is_err()
+        };
+        if let Some(days) = request.days.as_ref().filter(|days| !unread(days)) {
             window::keep(&mut table, days, &zone).map_err(|source| self.failed(source))?;
         }
         Ok(Some(table.into()))

@@ -33,6 +33,7 @@ pub mod stages;
 mod surroundings;
 mod task;
 mod unchanged;
+mod unread;
 pub mod validate;
 mod window;
 

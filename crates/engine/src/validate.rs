@@ -18,6 +18,7 @@ use crate::{
     error::EngineError,
     fence::side_index,
     inputs::{Look, Tables, read_side},
+    unread::Unread,
 };
 
 /// A mistake that only schemas show.
@@ -35,7 +36,8 @@ pub struct Mistake {
 
 /// All mistakes of a project that only schemas show: every model is planned against the columns of its inputs, and
 /// the result is held against the mapping, its checks and the promises of its changes. Nothing is run. Columns come
-/// from the declared shapes, and from the files of the given period where they are at hand.
+/// from the declared shapes, and from the files of the given period where they are at hand. Where only a shape tells them,
+/// others may be there when the input is read: that one of them is missing is no mistake.
 pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option<Period>) -> Vec<Mistake> {
     let mut mistakes = Vec::new();
     for pipeline in &context.project.pipelines {
@@ -58,7 +60,8 @@ pub async fn validate(context: &Context, period_of: impl Fn(&Pipeline) -> Option
     mistakes
 }
 
-/// The columns of a side's result; `None` where an input has neither files nor a shape, or only running it would tell.
+/// The columns of a side's result; `None` where an input has neither files nor a shape, or only reading or running would
+/// tell.
 async fn schema_of(
     context: &Context,
     pipeline: &Pipeline,
@@ -70,11 +73,18 @@ async fn schema_of(
     if tables.values().any(|t| t.schema.fields().is_empty()) {
         return Ok(None);
     }
+    let models = pipeline.calculation(side).planned().models();
+    let unread = Unread::of(&tables, models);
     for input in pipeline.inputs.iter().filter(|i| i.role == Role::Activity) {
         if let Some(table) = tables.get(&input.name) {
             let customer = input.customer.as_deref();
-            Fingerprinter::new(&table.schema, &input.key, &input.columns, customer, input.fence)
-                .map_err(|source| EngineError::Fence { input: input.name.clone(), side, source })?;
+            match Fingerprinter::new(&table.schema, &input.key, &input.columns, customer, input.fence) {
+                Err(CompareError::MissingColumn { .. }) if unread.holds(&input.name) => {}
+                Err(source) => {
+                    return Err(EngineError::Fence { input: input.name.clone(), side, source });
+                }
+                Ok(_) => {}
+            }
         }
     }
     // Planning needs columns, not rows.
@@ -83,8 +93,12 @@ async fn schema_of(
     }
     let all = context.project.changes_of(&pipeline.id);
     let calculator = Calculator::new(&context.runtime, pipeline, side, period, tables)?;
-    let schema = calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await?;
-    let Some(schema) = schema else { return Ok(None) };
+    let schema = match calculator.schema(&pipeline.switch_values(&all, &|_| true, side)).await {
+        Err(error) if unread.may_have(&error, models) => return Ok(None),
+        schema => schema?,
+    };
+    let known = models.last().is_none_or(|result| !unread.holds(&result.name));
+    let Some(schema) = schema.filter(|_| known) else { return Ok(None) };
     let aligned = Aligner::new(&pipeline.align, side, schema).map_err(|e| compare_error(pipeline, e))?;
     Ok(Some(aligned.schema()))
 }

@@ -88,3 +88,28 @@ async fn nothing_is_executed_by_a_validation() {
     );
     assert!(!std::path::Path::new("/tmp/dualrun-must-not-exist-either.csv").exists());
 }
+
+#[tokio::test]
+async fn what_only_reading_shows_is_no_mistake_and_what_a_model_drops_is_one() {
+    let shape = "[input.shape]\nid = \"text\"\ncustomer = \"text\"\nday = \"date\"\ncountry = \"text\"\nkwh = \"float\"\n";
+    let partly = |setup: Setup| {
+        setup.edit(MAPPING_FILE, shape, "[input.shape]\nid = \"text\"\n").edit(
+            MAPPING_FILE,
+            "customer = \"customer\"\n",
+            "customer = \"customer\"\ntime = \"day\"\n",
+        )
+    };
+    let unread = World::new(partly(Setup::plain()));
+    assert!(mistakes(&unread).await.is_empty(), "{:?}", mistakes(&unread).await);
+    let all = Setup::plain().file(LEGACY_FILE, "select * from meters");
+    assert!(mistakes(&World::new(all)).await.is_empty(), "nor where a model passes all columns on");
+    // The columns of silver are known all the same.
+    let whole = Setup::plain().edit(GOLD_FILE, "s.country,\n", "s.land,\n");
+    let found = mistakes(&World::new(whole)).await;
+    assert!(
+        matches!(&found[..], [Mistake { error: EngineError::Model { file, .. }, .. }] if file == GOLD_FILE)
+    );
+    // A grammar mistake is one wherever the columns come from.
+    let grammar = partly(Setup::plain()).edit(LEGACY_FILE, "from meters m", "frm meters m");
+    assert_eq!(mistakes(&World::new(grammar)).await.len(), 1);
+}
