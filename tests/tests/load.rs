@@ -325,6 +325,9 @@ fn a_key_that_is_not_unique_is_refused_and_the_copy_stays() {
     put(&project, &changed);
     let ran = project.dualrun(&["load"]).exits(2);
     ran.says("2 rows have a key that another row of the source has too").says("`key` of the input must name");
+    project.write(METERS, "{");
+    project.dualrun(&["load"]).exits(2).says("failed at load: input meters of the legacy side");
+    put(&project, &first());
     let ids: Vec<String> = files(&project, "bronze/meters", "id").into_values().flatten().collect();
     assert_eq!(ids.len(), 4);
 }
@@ -439,4 +442,15 @@ fn a_load_reads_well() {
 fn where_nothing_is_declared_nothing_is_loaded() {
     let project = Project::template();
     project.dualrun(&["load"]).exits(99).says("nothing to load");
+}
+
+#[test]
+fn a_run_before_the_first_load_says_so() {
+    let project = project();
+    let new = ["run", "-p", "energy", "--period", "2025-03-02", "--as-of", "2025-04-01", "--side", "new"];
+    for ran in [run(&project, 2, 2), project.dualrun(&new).exits(2)] {
+        ran.complains("nothing was loaded into lake:bronze/meters yet").complains("`dualrun load` fills it");
+    }
+    // A period without rows asks for no load.
+    run(&project, 9, 99);
 }

@@ -9,6 +9,7 @@ use dualrun_e2e::{
     bucket::Bucket,
     disturbance::{Act, Rule, Way},
     lake,
+    proxy::Proxy,
     servers::{Mongo, Postgres},
     tables,
 };
@@ -224,4 +225,98 @@ fn of_two_loads_at_once_one_wins_and_the_other_overwrites_nothing() {
     assert_eq!(second["inputs"][0]["notes"][0], "another process loads this table");
     way.release();
     first.wait_with_output().unwrap();
+}
+
+#[test]
+fn who_loses_says_nothing_of_the_files_of_the_winner() {
+    let (Some(postgres), Some(bucket)) = (Postgres::open("load_loser"), Bucket::find("loser")) else {
+        return;
+    };
+    postgres.run(
+        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
+         'FR' AS country, 1.5::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
+         FROM generate_series(1, 100) i",
+    );
+    let legacy = format!(
+        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
+        postgres.url(None)
+    );
+    let place = format!("table = \"{}.meters\"", postgres.schema);
+    let way = Way::to(&bucket.host);
+    let slow = lake::project(&legacy, &place, &lake(&bucket, &way.host));
+    let quick = lake::project(&legacy, &place, &lake(&bucket, &bucket.host));
+    // The slow one has seen a table without a commit, and what it still does there it does after the other's.
+    way.disturb(&[Rule { method: "PUT", holds: "bronze/meters/day", times: Some(1), act: Act::Hold }]);
+    let held = command(["load", "--format", "json", "--project", &slow.at("")]).spawn().unwrap();
+    way.wait();
+    load(&quick, &[], 0);
+    way.release();
+    let lost: Value = serde_json::from_slice(&held.wait_with_output().unwrap().stdout).unwrap();
+    let notes = lost["inputs"][0]["notes"].to_string();
+    assert!(notes.contains("another process committed 1 first") && !notes.contains("stood there"), "{notes}");
+    run(&quick, 1, 0);
+}
+
+#[test]
+fn a_load_whose_snapshot_is_lost_begins_anew() {
+    let Some(postgres) = Postgres::open("load_cut") else { return };
+    postgres.run(
+        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
+         'FR' AS country, 1.0::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
+         FROM generate_series(1, 60000) i; ALTER TABLE $.meters ADD PRIMARY KEY (id)",
+    );
+    let proxy = Proxy::to(&postgres.address());
+    let legacy = format!(
+        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
+        postgres.url_at(proxy.port)
+    );
+    let place = format!("table = \"{}.meters\"", postgres.schema);
+    let project = lake::project(&legacy, &place, lake::LOCAL);
+    proxy.cut_after(1_000_000);
+    let ran = project.dualrun(&["load", "--format", "json"]).exits(0).complains("is read anew in 1 s");
+    let meters = &ran.json()["inputs"][0];
+    assert_eq!(proxy.cuts(), 1);
+    assert_eq!([&meters["rows"]["read"], &meters["rows"]["added"]], [60000, 60000]);
+    let notes = meters["notes"].to_string();
+    assert!(notes.contains("servers were read anew after the reading broke off once"), "{notes}");
+    assert!(meters["consistency"].as_str().unwrap().starts_with("one snapshot, taken at "), "{meters}");
+    load(&project, &[], 99);
+    // One that was never reached is not waited for.
+    proxy.cut(true);
+    let ran = project.dualrun(&["load"]).exits(3).says("failed at load");
+    assert!(!ran.stderr.contains("anew"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_shape_that_names_some_columns_is_valid_and_enough() {
+    let Some(postgres) = Postgres::open("load_partly") else { return };
+    postgres.run(
+        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
+         'FR' AS country, 1.0::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
+         FROM generate_series(1, 100) i",
+    );
+    let legacy = format!(
+        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
+        postgres.url(None)
+    );
+    let place = format!("table = \"{}.meters\"", postgres.schema);
+    let project = lake::project(&legacy, &place, lake::LOCAL);
+    project.replace(
+        "energy/mapping.toml",
+        "customer = \"text\"\nday = \"date\"\ncountry = \"text\"\nkwh = \"float\"\nupdated = \"timestamp\"\n",
+        "",
+    );
+    project.dualrun(&["validate"]).exits(0).says("no mistakes");
+    let before = ["run", "-p", "energy", "--period", "2025-03-01", "--as-of", "2025-04-01"];
+    project
+        .dualrun(&before)
+        .exits(2)
+        .complains("nothing was loaded into lake:bronze/meters yet")
+        .complains("`dualrun load` fills it");
+    load(&project, &[], 0);
+    run(&project, 1, 0);
+    project.dualrun(&["validate"]).exits(0);
+    // Other mistakes of a model that reads such an input are told.
+    project.replace("energy/new/10_silver.sql", "from meters", "frm meters");
+    project.dualrun(&["validate"]).exits(2).says("10_silver.sql");
 }

@@ -200,6 +200,12 @@ pub enum EngineError {
         /// The table.
         table: String,
     },
+    /// A copy that nothing was loaded into.
+    #[error("nothing was loaded into {table} yet")]
+    NotLoaded {
+        /// The table.
+        table: String,
+    },
     /// Two pipelines fill one table in different ways.
     #[error("the pipelines {first} and {second} load {table} in different ways")]
     TwoLoads {
@@ -282,6 +288,7 @@ impl EngineError {
             }
             Self::State(source) => source.exit_code(),
             Self::Tracker(_)
+            | Self::NotLoaded { .. }
             | Self::TwoLoads { .. }
             | Self::NotByDay { .. }
             | Self::Overlap { .. }
@@ -348,6 +355,9 @@ impl EngineError {
             Self::Lake { source, .. } => source.hint(),
             Self::Load { source, .. } => source.hint(),
             Self::Held { .. } => Some("wait for it; the same command tries again".into()),
+            Self::NotLoaded { .. } => {
+                Some("`dualrun load` fills it; with `--load`, `run` and `nightly` do so first".into())
+            }
             Self::TwoLoads { .. } => Some(
                 "give their inputs the same `load`, `key`, `time` and `shape`, or tables of their own".into(),
             ),
@@ -419,6 +429,7 @@ impl EngineError {
             Self::Evidence { .. } | Self::EvidenceBroken { .. } | Self::State(_) => "record",
             Self::Load { .. }
             | Self::Held { .. }
+            | Self::NotLoaded { .. }
             | Self::TwoLoads { .. }
             | Self::Lake { .. }
             | Self::NotByDay { .. }

@@ -8,6 +8,7 @@
 //!
 //! It names no driver and opens no database: adapters come from the command line. It prints nothing.
 
+mod anew;
 pub mod assess;
 pub mod calculate;
 pub mod context;

@@ -6,6 +6,7 @@
 //! reading began; the next load reads again from a while below it. A row that is read twice is recognised by its key.
 
 mod copy;
+mod loaded;
 mod plan;
 mod store;
 mod target;
@@ -14,13 +15,18 @@ mod within;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use dualrun_core::{ExitCode, Period, PipelineId, load::LoadReport};
+use dualrun_core::{
+    ExitCode, Period, PipelineId,
+    load::{InputLoad, LoadReport, StoredModel},
+    run::Failure,
+};
 use dualrun_mapping::{plan::Pipeline, settings::SourceSettings};
-use dualrun_sources::CutOff;
+use dualrun_sources::{CutOff, SourceError};
 use jiff::{Timestamp, civil::Date};
 
-use crate::{context::Context, error::EngineError, progress::Progress};
+use crate::{anew::Breaks, context::Context, error::EngineError, night, progress::Progress};
 
+pub(crate) use loaded::all_loaded;
 pub use plan::{PlannedCopy, planned};
 pub(crate) use within::{Turns, Within, compare_states, within};
 
@@ -50,23 +56,78 @@ pub async fn load(
     let pipelines = chosen(context, request)?;
     let mut report = LoadReport::empty(&context.environment, ExitCode::Nothing);
     let targets = target::targets(context, &pipelines)?;
-    let state = State::now(context, &targets).await;
-    for target in targets {
-        // Another one after the other: a source is asked for one table at a time.
-        report.inputs.push(copy::copy(context, &target, request, &state, progress).await.report);
-    }
-    // What is calculated asks the servers itself, which are lent to one at a time.
-    state.cut.release().await;
+    report.inputs = copies(context, &targets, request, progress).await;
     for pipeline in &pipelines {
         // Rows of inputs that could not be copied are those of before: what is calculated from them stands.
         let failed = report.inputs.iter().any(|i| i.failure.is_some() && i.pipelines.contains(&pipeline.id));
         if failed {
             continue;
         }
-        report.models.extend(store::store(context, pipeline, request, None, progress).await.0);
+        report.models.extend(models(context, pipeline, request, progress).await);
     }
     report.exit_code = code(&report);
     Ok(report)
+}
+
+/// Copies one table after the other: a source is asked for one at a time. Where the state of a server is lost, the table
+/// that was being read begins anew from another one, in which the tables after it are read too.
+async fn copies(
+    context: &Arc<Context>,
+    targets: &[target::Target<'_>],
+    request: &LoadRequest,
+    progress: &dyn Progress,
+) -> Vec<InputLoad> {
+    let mut state = State::now(context, targets).await;
+    let mut reports: Vec<InputLoad> = Vec::new();
+    for target in targets {
+        let mut breaks = Breaks::default();
+        let mut report = loop {
+            let copied = copy::copy(context, target, request, &state, progress).await;
+            let Some(error) = copied.error else { break copied.report };
+            if !breaks.again(&error, state.reached, progress).await {
+                break copied.report;
+            }
+            state.cut.release().await;
+            state = State::now(context, targets).await;
+        };
+        if let Some(note) = breaks.note() {
+            report.notes.push(match reports.is_empty() {
+                true => note,
+                false => format!("{note}: the tables that were copied before are of an earlier state"),
+            });
+        }
+        reports.push(report);
+    }
+    // What is calculated asks the servers itself, which are lent to one at a time.
+    state.cut.release().await;
+    reports
+}
+
+/// Keeps the models of a pipeline, anew where the state of a server is lost while they are calculated.
+async fn models(
+    context: &Arc<Context>,
+    pipeline: &Pipeline,
+    request: &LoadRequest,
+    progress: &dyn Progress,
+) -> Vec<StoredModel> {
+    let mut breaks = Breaks::default();
+    loop {
+        let (models, error) = store::store(context, pipeline, request, None, progress).await;
+        let Some(error) = error else { return models };
+        let reached = !matches!(error, EngineError::Servers { .. });
+        if !breaks.again(&error, reached, progress).await {
+            return models;
+        }
+    }
+}
+
+/// How a failure reads in a report. What is read for a fence in a run, is read for the load here.
+fn failure(context: &Context, error: &EngineError) -> Failure {
+    let mut failure = night::failure(context, error);
+    if failure.stage == "fence" {
+        failure.stage = "load".to_owned();
+    }
+    failure
 }
 
 fn code(report: &LoadReport) -> ExitCode {
@@ -78,6 +139,8 @@ fn code(report: &LoadReport) -> ExitCode {
 struct State {
     at: Timestamp,
     cut: Arc<CutOff>,
+    /// Whether all servers answered.
+    reached: bool,
     /// Whether a run reads the same state afterwards.
     of_a_run: bool,
 }
@@ -85,20 +148,21 @@ struct State {
 impl State {
     async fn now(context: &Context, targets: &[target::Target<'_>]) -> Self {
         let at = context.clock.now();
-        Self { at, cut: Arc::new(cut_off(context, targets).await), of_a_run: false }
+        let cut = cut_off(context, targets).await;
+        Self { at, reached: cut.is_ok(), cut: Arc::new(cut.unwrap_or_default()), of_a_run: false }
     }
 }
 
 /// One state of each server for all tables. A server that is away fails the tables that stand on it, not the others: each
 /// reading connects by itself then.
-async fn cut_off(context: &Context, targets: &[target::Target<'_>]) -> CutOff {
+async fn cut_off(context: &Context, targets: &[target::Target<'_>]) -> Result<CutOff, SourceError> {
     let mut sources: BTreeMap<&str, (&SourceSettings, Vec<String>)> = BTreeMap::new();
     for target in targets {
         let asked = sources.entry(&target.from.source).or_insert((target.from_source, Vec::new()));
         asked.1.push(target.from.place().to_owned());
     }
     let sources: Vec<_> = sources.into_values().collect();
-    context.inputs.cut_off(&sources).await.unwrap_or_default()
+    context.inputs.cut_off(&sources).await
 }
 
 fn chosen<'a>(context: &'a Context, request: &LoadRequest) -> Result<Vec<&'a Pipeline>, EngineError> {

@@ -19,6 +19,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
+    anew::Breaks,
     assess::{self, Figures},
     calculate::hex,
     context::Context,
@@ -26,7 +27,7 @@ use crate::{
     evidence::{Evidence, FenceSummary, Known},
     fence::fence,
     inputs::{Look, Tables, lend_columns, read_side},
-    load::{Within, compare_states},
+    load::{Within, all_loaded, compare_states},
     progress::{Progress, Step},
     record::{consistency_notes, coverage, finish_report, misfit_notes, record, record_failure, write},
     replays, reviews, surroundings,
@@ -171,7 +172,7 @@ struct On<'a> {
     /// The servers in one state each.
     cut: &'a Arc<CutOff>,
     /// How often a reading broke off before.
-    breaks: u32,
+    breaks: Breaks,
     /// What was loaded in the same state.
     within: Option<&'a Within>,
 }
@@ -190,6 +191,9 @@ async fn attempt_on(
         Some(within) => within.undisturbed(context, pipeline, read).await?,
         None => read?,
     };
+    if within.is_none() {
+        all_loaded(context, pipeline, Some(&legacy), &new).await?;
+    }
     if let Some(load) = loaded {
         compare_states(load, &legacy);
     }
@@ -282,10 +286,7 @@ async fn attempt_on(
     report.notes.extend(misfit_notes([&legacy, &new]));
     report.notes.extend(consistency_notes([&legacy, &new]));
     report.load.clone_from(loaded);
-    if breaks > 0 {
-        let times = if breaks == 1 { "once".to_owned() } else { format!("{breaks} times") };
-        report.notes.push(format!("servers were read anew after the reading broke off {times}"));
-    }
+    report.notes.extend(breaks.note());
     write(evidence, &folder, run_id, &key, &fence, known, &calculated, &assessment, &report).await?;
     // Only what stands under a manifest may be used again: a folder without one is swept.
     for calculation in &calculated.calculations {

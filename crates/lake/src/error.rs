@@ -45,6 +45,16 @@ pub enum LakeError {
         /// The key of the mapping.
         named_by: &'static str,
     },
+    /// A column that came with another type than it has in files of the table that stay.
+    #[error("column {column:?} is {first} but {second}")]
+    Retyped {
+        /// The column.
+        column: String,
+        /// Its type in the table, and a file that has it.
+        first: String,
+        /// Its new type.
+        second: String,
+    },
     /// Another writer made the next commit.
     #[error("{table}: another process committed {number} first")]
     Lost {
@@ -56,12 +66,22 @@ pub enum LakeError {
 }
 
 impl LakeError {
+    /// Types that do not go together, of files and of what came.
+    pub(crate) fn of_types(error: SourceError) -> Self {
+        match error {
+            SourceError::SchemaDrift { column, first, second } => Self::Retyped { column, first, second },
+            error => Self::Read(error),
+        }
+    }
+
     /// What the process answers.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Write { .. } | Self::Spool { .. } => ExitCode::Infrastructure,
             Self::Read(source) => source.exit_code(),
-            Self::Encode(_) | Self::KeyTwice { .. } | Self::NoColumn { .. } => ExitCode::Usage,
+            Self::Encode(_) | Self::KeyTwice { .. } | Self::NoColumn { .. } | Self::Retyped { .. } => {
+                ExitCode::Usage
+            }
             Self::Lost { .. } => ExitCode::Nothing,
         }
     }
@@ -72,7 +92,7 @@ impl LakeError {
             Self::Write { source, .. } => !is_refused(source) && standing(source).is_none(),
             Self::Read(source) => source.retryable(),
             Self::Spool { .. } | Self::Lost { .. } => true,
-            Self::Encode(_) | Self::KeyTwice { .. } | Self::NoColumn { .. } => false,
+            Self::Encode(_) | Self::KeyTwice { .. } | Self::NoColumn { .. } | Self::Retyped { .. } => false,
         }
     }
 
@@ -97,6 +117,10 @@ impl LakeError {
                     .to_owned()
             }
             Self::NoColumn { .. } => "check the name; case counts".to_owned(),
+            Self::Retyped { column, .. } => format!(
+                "`dualrun load --full` writes the table anew with its present types; where {column:?} holds values of \
+                 several types, declare its type in the shape of the input before"
+            ),
             Self::Lost { .. } => "nothing was overwritten; the next load takes up what the other one left".to_owned(),
         })
     }

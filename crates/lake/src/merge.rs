@@ -6,12 +6,12 @@ use std::{
 };
 
 use arrow::{
-    array::{BooleanArray, RecordBatch},
-    compute::filter_record_batch,
-    datatypes::{Schema, SchemaRef},
+    array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions, new_null_array},
+    compute::{can_cast_types, cast, filter_record_batch},
+    datatypes::{Field, Schema, SchemaRef},
 };
 use dualrun_core::load::LoadedRows;
-use dualrun_sources::{Location, commits::DataFile, fit, one_schema};
+use dualrun_sources::{Location, SourceError, commits::DataFile, fit, one_schema};
 use futures::TryStreamExt;
 
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
     file::FileReader,
     rows::{Hasher, data_fields},
 };
+
+/// New rows in what is said of their columns.
+pub(crate) const CAME: &str = "what came from the source";
 
 /// How new rows meet those that are there.
 #[derive(Debug)]
@@ -58,8 +61,8 @@ struct Entry {
 /// written anew with the new rows; in memory stand the hashes of the new keys, and a batch.
 ///
 /// # Errors
-/// The store refuses or is away; a key that occurs twice among the new rows; types that do not go together. The
-/// partition is as it was then.
+/// The store refuses or is away; a key that occurs twice among the new rows; types that do not go together, unless the new rows
+/// are all there are. The partition is as it was then.
 pub async fn merge(
     table: &Location,
     there: &[DataFile],
@@ -73,7 +76,7 @@ pub async fn merge(
     for file in there {
         old.push(FileReader::open(table, file).await?);
     }
-    let schema = common_schema(&old, new_schema)?;
+    let Columns { schema, retyped } = Columns::of(&old, new_schema, new.is_some(), rules.replace)?;
     let data: SchemaRef = Arc::new(Schema::new(data_fields(&schema).cloned().collect::<Vec<_>>()));
     let by = By::new(&data, rules.key)?;
     let mut entries = entries(new, &data, &by)?;
@@ -81,7 +84,7 @@ pub async fn merge(
     for file in &old {
         let mut batches = file.rows(None)?;
         while let Some(batch) = batches.try_next().await? {
-            let batch = fit(&batch, &data)?;
+            let batch = kept(&batch, &data, rules.replace)?;
             for (key, content) in by.hashes(&batch)? {
                 count(&mut entries, &mut rows, rules, key, content);
             }
@@ -89,7 +92,7 @@ pub async fn merge(
     }
     let added = |e: &Entry| u64::from(e.rows.saturating_sub(e.same).saturating_sub(u32::from(e.replaces)));
     rows.added = entries.values().map(added).sum();
-    if rows.added + rows.changed + rows.removed + rows.moved == 0 {
+    if !retyped && rows.added + rows.changed + rows.removed + rows.moved == 0 {
         return Ok(Merged { files: there.to_vec(), rows, touched: false });
     }
     let mut file = FileWriter::new(table, path, &schema)?;
@@ -97,7 +100,7 @@ pub async fn merge(
     for old in &old {
         let mut batches = old.rows(None)?;
         while let Some(batch) = batches.try_next().await? {
-            let batch = fit(&batch, &schema)?;
+            let batch = kept(&batch, &schema, rules.replace)?;
             let hashes = by.hashes(&fit(&batch, &data)?)?;
             let keep =
                 hashes.into_iter().map(|(key, content)| Some(stays(&mut entries, rules, key, content)));
@@ -115,11 +118,47 @@ pub async fn merge(
     Ok(Merged { files, rows, touched: true })
 }
 
-/// The columns of all files and of the new rows, with the stamp.
-fn common_schema(old: &[FileReader], new: &SchemaRef) -> Result<SchemaRef, LakeError> {
-    let old = old.iter().map(|reader| (reader.schema(), reader.name()));
-    let all = one_schema(old.chain([(new, "what came from the source")]))?;
-    Ok(Stamp::schema(&all))
+/// The columns of a partition as it is going to be, with the stamp.
+struct Columns {
+    schema: SchemaRef,
+    /// Whether a column has another type than in the files that are there.
+    retyped: bool,
+}
+
+impl Columns {
+    /// Those of all files and of the new rows. Where their types do not go together, those of the new rows count if these
+    /// are all there are, and those of the files if no row comes.
+    fn of(old: &[FileReader], new: &SchemaRef, comes: bool, replace: bool) -> Result<Self, LakeError> {
+        let files = || old.iter().map(|reader| (reader.schema(), reader.name()));
+        let (all, retyped) = match one_schema(files().chain([(new, CAME)])) {
+            Err(SourceError::SchemaDrift { .. }) if replace => (one_schema([(new, CAME)])?, true),
+            Err(SourceError::SchemaDrift { .. }) if !comes => (one_schema(files())?, false),
+            all => (all.map_err(LakeError::of_types)?, false),
+        };
+        Ok(Self { schema: Stamp::schema(&all), retyped })
+    }
+}
+
+/// Rows that are there under the columns of the partition. Where the new rows are all there are, a value that cannot have
+/// the type of its column is null: only a row that came just so stays.
+fn kept(batch: &RecordBatch, schema: &SchemaRef, replace: bool) -> Result<RecordBatch, LakeError> {
+    match fit(batch, schema) {
+        Err(_) if replace => {}
+        fitted => return Ok(fitted?),
+    }
+    let rows = batch.num_rows();
+    let column = |field: &Arc<Field>| -> ArrayRef {
+        let nulls = || new_null_array(field.data_type(), rows);
+        match batch.column_by_name(field.name()) {
+            Some(column) if can_cast_types(column.data_type(), field.data_type()) => {
+                cast(column, field.data_type()).unwrap_or_else(|_| nulls())
+            }
+            _ => nulls(),
+        }
+    };
+    let columns = schema.fields().iter().map(column).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
 }
 
 /// By what rows are recognised.

@@ -2,28 +2,27 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use dualrun_core::load::Layout;
-use dualrun_sources::{
-    Location,
-    commits::{DataFile, Partition},
-};
+use dualrun_core::{Period, load::Layout};
+use dualrun_sources::{Location, commits::Partition, one_schema};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::{LakeError, Spool, file::FileReader, rows::Hasher};
+use crate::{LakeError, Spool, file::FileReader, merge::CAME, rows::Hasher};
 
 /// Files whose keys are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// For each folder the hashes of the keys that come in another one. Only the key columns of the table are read.
+/// For each folder the hashes of the keys that come in another one. Only the key columns of the table are read. The files
+/// of partitions that are `held` to the types of what comes are looked at for theirs.
 ///
 /// # Errors
-/// The store refuses or is away.
+/// The store refuses or is away; a column that came with another type than such a file has.
 pub async fn moved(
     table: &Location,
     there: &BTreeMap<String, Partition>,
     new: &Spool,
     key: &[String],
     layout: &Layout,
+    held: impl Fn(Option<Period>) -> bool,
 ) -> Result<BTreeMap<String, HashSet<u128>>, LakeError> {
     let mut found: BTreeMap<String, HashSet<u128>> = BTreeMap::new();
     if layout.unit.is_none() {
@@ -33,12 +32,21 @@ pub async fn moved(
     if coming.keys.is_empty() || there.is_empty() {
         return Ok(found);
     }
-    let files =
-        there.iter().flat_map(|(folder, partition)| partition.files.iter().map(move |file| (folder, file)));
+    let files = there.iter().flat_map(|(folder, partition)| {
+        let held = held(partition.period);
+        partition.files.iter().map(move |file| (folder, file, held))
+    });
     let read = stream::iter(files)
-        .map(|(folder, file)| {
+        .map(|(folder, file, held)| {
             let coming = &coming;
-            async move { Ok::<_, LakeError>((folder, coming.elsewhere(table, file, folder, key).await?)) }
+            async move {
+                let reader = FileReader::open(table, file).await?;
+                if held {
+                    let both = [(reader.schema(), reader.name()), (new.schema(), CAME)];
+                    one_schema(both).map_err(LakeError::of_types)?;
+                }
+                Ok::<_, LakeError>((folder, coming.elsewhere(&reader, folder, key).await?))
+            }
         })
         .buffer_unordered(AT_ONCE);
     futures::pin_mut!(read);
@@ -76,14 +84,13 @@ impl Coming {
     /// The keys of a file that come in another folder.
     async fn elsewhere(
         &self,
-        table: &Location,
-        file: &DataFile,
+        file: &FileReader,
         folder: &String,
         key: &[String],
     ) -> Result<Vec<u128>, LakeError> {
         let mut found = Vec::new();
         let own = self.folders.iter().zip(0_u32..).find(|(known, _)| *known == folder).map(|(_, n)| n);
-        let mut rows = FileReader::open(table, file).await?.rows(Some(key))?;
+        let mut rows = file.rows(Some(key))?;
         while let Some(batch) = rows.try_next().await? {
             let hasher = match Hasher::of_key(&batch.schema(), key) {
                 Ok(hasher) => hasher,

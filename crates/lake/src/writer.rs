@@ -94,6 +94,18 @@ impl Writer {
         Ok(files.filter(is_lost).map(|file| file.path.clone()).collect())
     }
 
+    /// The Parquet files of the table that others put there. What any writer of dualrun wrote is not among them.
+    ///
+    /// # Errors
+    /// The store refuses or is away.
+    pub async fn of_others(&self) -> Result<Vec<String>, LakeError> {
+        let objects = self.table.list(&self.table.prefix).await?;
+        let names = objects.iter().map(|object| self.table.relative(&object.location));
+        let of_others =
+            |name: &str| name.ends_with(".parquet") && !name.rsplit('/').next().is_some_and(is_own);
+        Ok(names.filter(|name| of_others(name)).collect())
+    }
+
     /// Makes all changes visible at once. Says besides how many files that are no longer part of the table could not be
     /// deleted.
     ///

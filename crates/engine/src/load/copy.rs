@@ -23,7 +23,7 @@ use jiff::{Timestamp, civil::Date};
 use uuid::Uuid;
 
 use super::{
-    LoadRequest, State,
+    LoadRequest, State, failure,
     target::Target,
     watermark::{Marks, days},
 };
@@ -31,7 +31,6 @@ use crate::{
     context::{Context, InputRequest},
     error::EngineError,
     inputs,
-    night::failure,
     progress::Progress,
 };
 
@@ -120,6 +119,10 @@ async fn attempt(
         report.notes.push("another process copied a later state of it".to_owned());
         return Ok(LoadOutcome::Held);
     }
+    let others = match writer.base() {
+        Some(_) => Vec::new(),
+        None => writer.of_others().await.map_err(failed)?,
+    };
     let plan = Plan::new(target, writer.base(), request)?;
     report.mode = plan.mode;
     report.deletions_looked_for = plan.mode != LoadMode::Incremental;
@@ -141,6 +144,7 @@ async fn attempt(
     let (commit, left) = writer.commit(Some(load)).await.map_err(failed)?;
     report.commit = Some(commit.number);
     *visible = report.commit;
+    report.notes.extend(note_others(&others));
     match left {
         0 => {}
         1 => report.notes.push(
@@ -154,12 +158,25 @@ async fn attempt(
     Ok(LoadOutcome::Loaded)
 }
 
+/// Files that stood there before dualrun wrote: the first commit does not name them.
+fn note_others(others: &[String]) -> Option<String> {
+    let first = others.first()?;
+    Some(match others.len() {
+        1 => format!("1 file that stood there before is no longer read as part of the table: {first}"),
+        n => format!(
+            "{n} files that stood there before are no longer read as part of the table, for example {first}"
+        ),
+    })
+}
+
 /// What is read, and what it replaces.
 pub(super) struct Plan {
     pub(super) mode: LoadMode,
     pub(super) since: Option<Since>,
     /// The days that are read whole, the first and the one after the last.
     days: Option<(Date, Date)>,
+    /// Whether the legacy files lie by day, so that no load reads all of them.
+    by_day: bool,
     /// The watermark that all is loaded up to.
     pub(super) before: Option<Mark>,
     pub(super) note: Option<String>,
@@ -192,10 +209,16 @@ impl Plan {
             let last = period.end()?.yesterday().unwrap_or(first);
             let end = Period::containing(last, unit).end()?;
             let days = Some((first, end));
-            return Ok(Self { mode: LoadMode::Period, since: None, days, before, note: None });
+            return Ok(Self { mode: LoadMode::Period, since: None, days, by_day, before, note: None });
         }
-        let full =
-            |note: Option<String>| Self { mode: LoadMode::Full, since: None, days: None, before: None, note };
+        let full = |note: Option<String>| Self {
+            mode: LoadMode::Full,
+            since: None,
+            days: None,
+            by_day,
+            before: None,
+            note,
+        };
         let Some(column) = &target.load.watermark else { return Ok(full(None)) };
         let Some(state) = state.filter(|_| !request.full) else { return Ok(full(None)) };
         if state.from != target.origin() {
@@ -207,7 +230,7 @@ impl Plan {
             return Err(EngineError::Overlap { table: target.name.clone() });
         };
         let since = Some(Since { column: column.clone(), mark: from });
-        Ok(Self { mode: LoadMode::Incremental, since, days: None, before, note: None })
+        Ok(Self { mode: LoadMode::Incremental, since, days: None, by_day, before, note: None })
     }
 
     /// What is asked of the source, beside what was written since.
@@ -413,7 +436,12 @@ impl Copy<'_, '_> {
         let evicted = match (self.plan.mode, key) {
             // All partitions of a full load are looked at anyway.
             (LoadMode::Full, _) | (_, None) => BTreeMap::new(),
-            (_, Some(key)) => moved(writer.table(), &there, spool, key, layout).await?,
+            (_, Some(key)) => {
+                // Others who read the table want one type of a column in all files. Where a load of all cannot give it,
+                // days are written as they come.
+                let held = |period| !self.plan.by_day && !replaced(period);
+                moved(writer.table(), &there, spool, key, layout, held).await?
+            }
         };
         let mut folders: BTreeMap<String, Option<Period>> =
             spool.partitions().map(|(period, _)| (layout.folder(period), period)).collect();
@@ -447,27 +475,6 @@ impl Copy<'_, '_> {
             periods.extend(period);
         }
         report.periods = periods.into_iter().collect();
-        if let (None, false) = (writer.base(), report.partitions.is_empty()) {
-            self.note_others(writer, report).await?;
-        }
-        Ok(())
-    }
-
-    /// Files that stood there before dualrun wrote: they are no longer read.
-    async fn note_others(&self, writer: &Writer, report: &mut InputLoad) -> Result<(), LakeError> {
-        let table = writer.table();
-        let batch = &writer.stamp().batch;
-        let objects = table.list(&table.prefix).await?;
-        let names = objects.iter().map(|object| table.relative(&object.location));
-        let others: Vec<String> = names.filter(|n| n.ends_with(".parquet") && !n.contains(batch)).collect();
-        if let Some(first) = others.first() {
-            report.notes.push(match others.len() {
-                1 => format!("1 file that stood there before is no longer read as part of the table: {first}"),
-                n => format!(
-                    "{n} files that stood there before are no longer read as part of the table, for example {first}"
-                ),
-            });
-        }
         Ok(())
     }
 

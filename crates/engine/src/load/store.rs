@@ -24,13 +24,12 @@ use dualrun_sources::{
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::LoadRequest;
+use super::{LoadRequest, failure};
 use crate::{
     calculate::{Calculator, Switches, hex},
     context::Context,
     error::EngineError,
     inputs::{self, Look, Tables, VERSION, days_around, read_side},
-    night::failure,
     progress::{Progress, Step},
     results::within,
     run::in_force,

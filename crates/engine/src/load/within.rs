@@ -81,7 +81,7 @@ pub(crate) async fn within(
         // The files of a day that the run reads.
         yesterday: last_day,
     };
-    let state = State { at, cut: Arc::clone(cut), of_a_run: true };
+    let state = State { at, cut: Arc::clone(cut), reached: true, of_a_run: true };
     let report = told.insert(LoadReport::empty(&context.environment, ExitCode::Nothing));
     let mut within = Within::default();
     for target in target::targets(context, &[pipeline])? {

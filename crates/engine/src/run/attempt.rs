@@ -8,6 +8,7 @@ use dualrun_sources::ANEW;
 
 use super::{On, RunAnswer, RunRequest, Subject, attempt_on, in_force};
 use crate::{
+    anew::Breaks,
     context::Context,
     error::EngineError,
     evidence::Evidence,
@@ -37,7 +38,7 @@ pub(super) async fn attempt(
             Known::Listed(listed) => listed,
         },
     };
-    let (mut breaks, mut held) = (0, 0);
+    let (mut breaks, mut held) = (Breaks::default(), 0);
     loop {
         let done = match request.load {
             true => subject.load_and_run(breaks, loaded).await,
@@ -58,19 +59,13 @@ pub(super) async fn attempt(
                     "another process loads {table}, in another state than this run reads: nothing was compared"
                 )));
             }
-            Err(error) if breaks < ANEW => error,
+            Err(error) => error,
             done => return done,
         };
-        // The state that was read is gone with its connection: another one is read from its beginning.
-        let Some(what) =
-            error.broke_off().filter(|_| breaks > 0 || !matches!(error, EngineError::Servers { .. }))
-        else {
+        let reached = !matches!(error, EngineError::Servers { .. });
+        if !breaks.again(&error, reached, progress).await {
             return Err(error);
-        };
-        let pause = Duration::from_secs(1 << breaks);
-        breaks += 1;
-        progress.note(&format!("{}: {what} is read anew in {} s", error.chain(), pause.as_secs()));
-        tokio::time::sleep(pause).await;
+        }
     }
 }
 
@@ -100,7 +95,7 @@ impl Subject<'_> {
     }
 
     /// On servers in one state each.
-    async fn run(&self, breaks: u32, listed: Option<&str>) -> Result<RunAnswer, EngineError> {
+    async fn run(&self, breaks: Breaks, listed: Option<&str>) -> Result<RunAnswer, EngineError> {
         let cut = Arc::new(cut_off(self.context, self.pipeline, &Side::BOTH).await?);
         let on = On { listed, cut: &cut, breaks, within: None };
         let answer = attempt_on(self, &on, &mut None).await;
@@ -111,7 +106,7 @@ impl Subject<'_> {
     /// The same, in which the tables of the new side are filled first.
     async fn load_and_run(
         &self,
-        breaks: u32,
+        breaks: Breaks,
         loaded: &mut Option<LoadReport>,
     ) -> Result<RunAnswer, EngineError> {
         let (context, pipeline) = (self.context, self.pipeline);

@@ -15,6 +15,7 @@ use crate::{
     context::Context,
     error::EngineError,
     inputs::{Look, cut_off, read_side},
+    load::all_loaded,
     record::calculation_note,
     results,
 };
@@ -64,6 +65,9 @@ async fn side_report(
     cut: &Arc<CutOff>,
 ) -> Result<SideReport, EngineError> {
     let tables = read_side(context, pipeline, side, request.period, cut, Look::AsNeeded).await?;
+    if side == Side::New {
+        all_loaded(context, pipeline, None, &tables).await?;
+    }
     let calculator =
         Calculator::new(&context.runtime, pipeline, side, request.period, tables)?.with_cut(Arc::clone(cut));
     let changes = in_force(context, pipeline, request.period);

@@ -71,6 +71,7 @@ async fn what_is_replaced_goes_and_what_others_put_there_stays() {
         found.sort();
         assert_eq!(found, expected);
         assert!(!found.contains(&old));
+        assert_eq!(writer(&table).await.of_others().await.unwrap(), ["day=1/theirs.parquet"]);
     }
 }
 
