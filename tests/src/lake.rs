@@ -29,7 +29,7 @@ pub fn project(legacy: &str, place: &str, lake: &str) -> Project {
         "new = {{ source = \"lake\", path = \"bronze/meters/day={{day}}/\" }}\ntime = \"day\"\n{LOAD}"
     );
     project.replace(mapping, new, &loaded);
-    project.replace(mapping, "kwh = \"float\"", "kwh = \"float\"\nupdated = \"timestamp\"");
+    project.replace(mapping, "\nkwh = \"float\"", "\nkwh = \"float\"\nupdated = \"timestamp\"");
     project.replace(
         mapping,
         "[parameters]\ngrid_edition = \"text\"           # switched by methodology/MC-1.toml\n\n",

@@ -65,29 +65,22 @@ pub(crate) fn keep_of_url(url: &str) {
     }
 }
 
-/// Of the values that make up the settings of a source, only passwords and keys are secrets. A user or a host that is
+/// Of the values that say where a server stands and who logs in, only the password is a secret. A user or a host that is
 /// masked would say nothing to a person on call, and one that is called like a word of a report would make it unreadable.
 pub(crate) fn only_of_source(url: &str, options: &BTreeMap<String, String>) {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let (login, place) = rest.rsplit_once('@').unwrap_or(("", rest));
-    let user = login.split(':').next().unwrap_or_default();
-    for part in place.split(['/', '?', ',', '&']).chain([user, url, place]) {
-        open(part);
-        part.split([':', '=']).for_each(open);
-    }
-    for (name, value) in options {
-        let name = name.to_ascii_lowercase();
-        if SECRET_OPTIONS.iter().any(|word| name.contains(word)) && !name.ends_with("access_key_id") {
-            keep(value);
-        } else {
-            open(value);
+    if let Some((login, place)) = url.split_once("://").and_then(|(_, rest)| rest.rsplit_once('@')) {
+        open(login.split(':').next().unwrap_or_default());
+        for part in place.split(['/', '?', ',', '&']) {
+            open(part);
+            part.split(':').for_each(open);
         }
+        keep_of_url(url);
     }
-    keep_of_url(url);
+    // The name of a key of S3, which its store prints too.
+    for value in options.iter().filter(|(name, _)| name.to_ascii_lowercase().ends_with("access_key_id")) {
+        open(value.1);
+    }
 }
-
-/// What the names of options hold whose values are secrets.
-const SECRET_OPTIONS: [&str; 6] = ["secret", "token", "password", "key", "credential", "sas"];
 
 /// Says that a value is no secret, as far as it is nothing else besides.
 fn open(value: &str) {
@@ -115,17 +108,22 @@ mod tests {
 
     #[test]
     fn users_hosts_and_places_are_no_secrets() {
-        let options = [("aws_access_key_id", "svc-reader-17"), ("aws_secret_access_key", "not-for-a-log")];
+        let options = [("aws_access_key_id", "AKIA-17-OPEN"), ("aws_secret_access_key", "not-for-a-log")];
         let options = options.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        for value in ["svc-reader-17", "db17.example", "legacy-core-17", "not-for-a-log", "pa55word-of-it"] {
+        for value in ["svc-reader-17", "db17.example", "legacy-core-17", "AKIA-17-OPEN", "not-for-a-log"] {
             keep(value);
         }
         only_of_source(
             "postgres://svc-reader-17:pa55word-of-it@db17.example:5432/legacy-core-17?x=y",
             &options,
         );
-        let told = "svc-reader-17 at db17.example/legacy-core-17: not-for-a-log, pa55word-of-it";
-        assert_eq!(masked(told), "svc-reader-17 at db17.example/legacy-core-17: ***, ***");
+        let told =
+            "svc-reader-17 at db17.example/legacy-core-17 of AKIA-17-OPEN: not-for-a-log, pa55word-of-it";
+        let open = "svc-reader-17 at db17.example/legacy-core-17 of AKIA-17-OPEN: ***, ***";
+        assert_eq!(masked(told), open);
+        keep("a-folder-of-17");
+        only_of_source("data/a-folder-of-17", &options);
+        assert_eq!(masked("a-folder-of-17"), "***", "of files nobody knows which part is a secret");
         // A user whose password is his name.
         only_of_source("mongodb://reader-one:reader-one@h/db", &options);
         assert_eq!(masked("login of reader-one"), "login of ***");
