@@ -123,9 +123,9 @@ pub enum SourceError {
         /// The column.
         column: String,
         /// The file that has it.
-        has: String,
+        has: Box<str>,
         /// The file that does not.
-        lacks: String,
+        lacks: Box<str>,
     },
     /// The name does not tell the format.
     #[error("{path}: not a format that can be read")]

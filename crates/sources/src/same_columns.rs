@@ -19,8 +19,8 @@ pub(crate) fn same_columns<'a>(
     for (file, others) in files {
         let lacks = |has: &str, column: &&str, lacks: &str| SourceError::ColumnLacks {
             column: (*column).to_owned(),
-            has: has.to_owned(),
-            lacks: lacks.to_owned(),
+            has: has.into(),
+            lacks: lacks.into(),
         };
         if let Some(column) = columns.iter().find(|column| !others.contains(*column)) {
             return Err(lacks(first, column, file));

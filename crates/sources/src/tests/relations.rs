@@ -52,7 +52,7 @@ async fn csv_takes_the_types_of_the_other_side_where_they_fit() {
     let expected = ["id: Int32", "code: Int64", "kwh: Float64", "day: Date32", "at: Timestamp(µs)"];
     assert_eq!(types(&table), expected);
     assert_eq!(texts(&table.batches, "code"), ["7", "10"]);
-    put(folder.path(), "z.csv", &CSV.replace("10:00:00", "10:00:00Z"));
+    put(folder.path(), "z.csv", CSV.replace("10:00:00", "10:00:00Z"));
     let table = relation(folder.path(), "z.csv", Some(&hint), &["id"]).await.unwrap();
     assert_eq!(types(&table)[4], zoned);
 }
