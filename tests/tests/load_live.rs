@@ -42,6 +42,21 @@ fn periods(report: &Value, model: &str) -> Value {
     models.iter().find(|m| m["model"] == model).unwrap()["periods"].clone()
 }
 
+/// So many meters of one day.
+fn meters(server: &Postgres, rows: u32) {
+    server.run(&format!(
+        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
+         'FR' AS country, 1.5::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
+         FROM generate_series(1, {rows}) i"
+    ));
+}
+
+/// A server at this address as a source of a project, and the table of its meters.
+fn named(server: &Postgres, url: &str) -> (String, String) {
+    let source = format!("[source.legacy]\nkind = \"postgres\"\nurl = \"{url}\"\ntls = \"disable\"\n");
+    (source, format!("table = \"{}.meters\"", server.schema))
+}
+
 #[test]
 fn a_table_and_a_collection_are_copied_and_both_sides_agree_before_and_after_changes() {
     let (Some(postgres), Some(mongo), Some(bucket)) =
@@ -181,16 +196,8 @@ fn a_collection_is_copied_by_what_changed() {
 #[test]
 fn of_two_loads_at_once_one_wins_and_the_other_overwrites_nothing() {
     let (Some(postgres), Some(bucket)) = (Postgres::open("load_race"), Bucket::find("race")) else { return };
-    postgres.run(
-        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
-         'FR' AS country, 1.5::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
-         FROM generate_series(1, 100) i",
-    );
-    let legacy = format!(
-        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
-        postgres.url(None)
-    );
-    let place = format!("table = \"{}.meters\"", postgres.schema);
+    meters(&postgres, 100);
+    let (legacy, place) = named(&postgres, &postgres.url(None));
     let way = Way::to(&bucket.host);
     // Two machines: each has a state of its own, and only the bucket is shared.
     let slow = lake::project(&legacy, &place, &lake(&bucket, &way.host));
@@ -232,16 +239,8 @@ fn who_loses_says_nothing_of_the_files_of_the_winner() {
     let (Some(postgres), Some(bucket)) = (Postgres::open("load_loser"), Bucket::find("loser")) else {
         return;
     };
-    postgres.run(
-        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
-         'FR' AS country, 1.5::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
-         FROM generate_series(1, 100) i",
-    );
-    let legacy = format!(
-        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
-        postgres.url(None)
-    );
-    let place = format!("table = \"{}.meters\"", postgres.schema);
+    meters(&postgres, 100);
+    let (legacy, place) = named(&postgres, &postgres.url(None));
     let way = Way::to(&bucket.host);
     let slow = lake::project(&legacy, &place, &lake(&bucket, &way.host));
     let quick = lake::project(&legacy, &place, &lake(&bucket, &bucket.host));
@@ -260,17 +259,10 @@ fn who_loses_says_nothing_of_the_files_of_the_winner() {
 #[test]
 fn a_load_whose_snapshot_is_lost_begins_anew() {
     let Some(postgres) = Postgres::open("load_cut") else { return };
-    postgres.run(
-        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
-         'FR' AS country, 1.0::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
-         FROM generate_series(1, 60000) i; ALTER TABLE $.meters ADD PRIMARY KEY (id)",
-    );
+    meters(&postgres, 60_000);
+    postgres.run("ALTER TABLE $.meters ADD PRIMARY KEY (id)");
     let proxy = Proxy::to(&postgres.address());
-    let legacy = format!(
-        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
-        postgres.url_at(proxy.port)
-    );
-    let place = format!("table = \"{}.meters\"", postgres.schema);
+    let (legacy, place) = named(&postgres, &postgres.url_at(proxy.port));
     let project = lake::project(&legacy, &place, lake::LOCAL);
     proxy.cut_after(1_000_000);
     let ran = project.dualrun(&["load", "--format", "json"]).exits(0).complains("is read anew in 1 s");
@@ -290,16 +282,8 @@ fn a_load_whose_snapshot_is_lost_begins_anew() {
 #[test]
 fn a_shape_that_names_some_columns_is_valid_and_enough() {
     let Some(postgres) = Postgres::open("load_partly") else { return };
-    postgres.run(
-        "CREATE TABLE $.meters AS SELECT 'm' || i AS id, 'acme-fr' AS customer, date '2025-03-01' AS day, \
-         'FR' AS country, 1.0::float8 AS kwh, timestamptz '2025-03-06 01:00:00Z' AS updated \
-         FROM generate_series(1, 100) i",
-    );
-    let legacy = format!(
-        "[source.legacy]\nkind = \"postgres\"\nurl = \"{}\"\ntls = \"disable\"\n",
-        postgres.url(None)
-    );
-    let place = format!("table = \"{}.meters\"", postgres.schema);
+    meters(&postgres, 100);
+    let (legacy, place) = named(&postgres, &postgres.url(None));
     let project = lake::project(&legacy, &place, lake::LOCAL);
     project.replace(
         "energy/mapping.toml",
