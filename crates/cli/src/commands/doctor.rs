@@ -11,7 +11,7 @@ use dualrun_mapping::{
     settings::{SourceKind, SourceSettings},
 };
 use dualrun_report::text;
-use dualrun_sources::{Server, mongo::ReadOptions, without_credentials};
+use dualrun_sources::{Server, SourceError, mongo::ReadOptions, without_credentials};
 
 use crate::{
     adapters,
@@ -50,10 +50,7 @@ pub(crate) async fn run(global: &Global, output: &Output) -> Result<ExitCode, Cl
                 let max_lag = ReadOptions::gentle(&adapters::gentle(source)).max_lag;
                 mongo::examine(options, max_lag, &reads, &asked).await
             }
-            Err(error) => {
-                let found = Check::error("settings", error.to_string(), error.hint(), error.exit_code());
-                (without_credentials(&source.url), vec![found])
-            }
+            Err(error) => (without_credentials(&source.url), vec![refused("settings", &error)]),
         };
         checks.extend(limits.map(|limits| Check::ok("limits", limits.to_string())));
         if reads.is_empty() && asked.is_empty() {
@@ -133,6 +130,11 @@ fn reads_of(project: &Project, source: &str) -> Vec<Read> {
         }
     }
     reads
+}
+
+/// What could not be looked at.
+fn refused(name: impl Into<String>, error: &SourceError) -> Check {
+    Check::error(name, error.to_string(), error.hint(), error.exit_code())
 }
 
 /// The column that loads ask for on the side that they copy, unless it is that of the time.

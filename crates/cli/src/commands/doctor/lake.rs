@@ -19,7 +19,7 @@ use object_store::{
 };
 use uuid::Uuid;
 
-use super::own;
+use super::{own, refused};
 
 const CONTENT: &[u8] = b"dualrun doctor: this object may be deleted";
 
@@ -32,7 +32,7 @@ pub(super) async fn tables(project: &Project, root: &Path) -> Vec<Examined> {
         let location = match open_location(&settings.url, root, &settings.options) {
             Ok(location) => location.below(&folder),
             Err(error) => {
-                let check = Check::error("settings", error.to_string(), error.hint(), error.exit_code());
+                let check = refused("settings", &error);
                 examined.push(Examined {
                     name,
                     kind: "table".into(),

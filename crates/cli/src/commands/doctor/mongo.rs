@@ -11,7 +11,7 @@ use dualrun_sources::{
     without_credentials,
 };
 
-use super::{Asked, Read, clock, no_time};
+use super::{Asked, Read, clock, no_time, refused};
 use crate::adapters;
 
 /// The first version with snapshot reads outside of transactions.
@@ -51,8 +51,7 @@ pub(super) async fn examine(
 ) -> (String, Vec<Check>) {
     let asked = without_credentials(&options.url);
     let asked = asked.split('?').next().unwrap_or_default().to_owned();
-    let failed =
-        |error: &SourceError| Check::error("reachable", error.to_string(), error.hint(), error.exit_code());
+    let failed = |error: &SourceError| refused("reachable", error);
     let source = match MongoSource::connect(options).await {
         Ok(source) => source,
         Err(error) => return (asked, vec![failed(&error)]),
@@ -102,12 +101,7 @@ async fn ask(
                 if let Some(column) = &read.watermark {
                     match source.probe_collection(&read.place, Some(column)).await {
                         Ok(found) => checks.push(index(read, column, found.indexed, "each load")),
-                        Err(error) => checks.push(Check::error(
-                            format!("index on {}", read.place),
-                            error.to_string(),
-                            error.hint(),
-                            error.exit_code(),
-                        )),
+                        Err(error) => checks.push(refused(format!("index on {}", read.place), &error)),
                     }
                 }
             }

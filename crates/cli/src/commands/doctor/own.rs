@@ -12,7 +12,7 @@ use dualrun_state::SqliteStore;
 use jiff::Timestamp;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload, path::Path as Key};
 
-use super::clock;
+use super::{clock, refused};
 
 const MIB: u64 = 1 << 20;
 
@@ -51,7 +51,7 @@ pub(super) async fn evidence(settings: &Settings, root: &Path) -> Examined {
     };
     match open_location(&store.url, root, &store.options) {
         Err(error) => {
-            let check = Check::error("settings", error.to_string(), error.hint(), error.exit_code());
+            let check = refused("settings", &error);
             examined("object store", "", vec![check])
         }
         Ok(location) if location.display.contains("://") => {

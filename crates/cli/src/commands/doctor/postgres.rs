@@ -11,7 +11,7 @@ use dualrun_sources::{
     without_credentials,
 };
 
-use super::{Asked, Read, clock, no_time};
+use super::{Asked, Read, clock, no_time, refused};
 use crate::adapters;
 
 /// The first version that reads ranges of pages without touching others.
@@ -27,8 +27,7 @@ pub(super) async fn examine(
 ) -> (String, Vec<Check>) {
     let asked = without_credentials(&options.url);
     let asked = asked.split('?').next().unwrap_or_default().to_owned();
-    let failed =
-        |error: &SourceError| Check::error("reachable", error.to_string(), error.hint(), error.exit_code());
+    let failed = |error: &SourceError| refused("reachable", error);
     let max_lag = options.max_lag;
     let source = match PostgresSource::connect(options).await {
         Ok(source) => source,
@@ -65,7 +64,7 @@ pub(super) async fn examine(
                 if let Some(column) = read.watermark.as_ref().filter(|_| found.readable) {
                     match source.probe_table(&name, Some(column)).await {
                         Ok(found) => checks.push(index(read, &name, column, &found, "each load")),
-                        Err(error) => checks.push(failed(&error)),
+                        Err(error) => checks.push(refused(label("index on", read), &error)),
                     }
                 }
             }
